@@ -1,0 +1,85 @@
+"""The form that offers a learnware: three files, or two and the words of the third."""
+
+import hashlib
+import json
+from typing import Any
+
+from django import forms
+
+from marketplace.accounts.forms import Styled
+from marketplace.accounts.models import User
+from reuse.manifest import FORMAT, LICENCES, MAX_BYTES
+
+
+class Upload(Styled, forms.Form):
+    model = forms.FileField(label="Model", help_text="safetensors, skops or ONNX. The type is read from the file's structure.")
+    specification = forms.FileField(label="Specification", help_text="specification.json, made by `moorage describe` where your data is.")
+    manifest = forms.FileField(
+        label="Manifest", required=False, help_text="learnware.json, as the client writes it. Without one, fill in the fields below."
+    )
+    name = forms.SlugField(max_length=80, required=False, help_text="Small letters, digits and hyphens.")
+    version = forms.CharField(max_length=20, required=False, initial="1.0.0")
+    title = forms.CharField(max_length=160, required=False)
+    task = forms.ChoiceField(required=False, choices=[("", "Choose"), ("classification", "Classification"), ("regression", "Regression")])
+    target = forms.CharField(max_length=120, required=False, help_text="What the model predicts.")
+    classes = forms.CharField(required=False, help_text="For a classifier: its classes in order, separated by commas.")
+    unit = forms.CharField(max_length=40, required=False, help_text="For a regression: the unit of the target.")
+    takes = forms.ChoiceField(
+        required=False, choices=[("columns", "Raw columns, as in the table"), ("coordinates", "Coordinates of the space")]
+    )
+    architecture = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"}),
+        help_text='For safetensors, such as {"name": "mlp", "config": {"inputs": 8, "hidden": [32], "outputs": 3}}.',
+    )
+    licence = forms.ChoiceField(required=False, choices=[(name, name) for name in LICENCES])
+    card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 8}), help_text="Markdown: what it does, on which data, how well.")
+
+    def clean_manifest(self) -> Any:
+        file = self.cleaned_data["manifest"]
+        if file and file.size > MAX_BYTES:
+            raise forms.ValidationError(f"learnware.json has at most {MAX_BYTES:,} bytes; this file has {file.size:,}.")
+        return file
+
+    def clean_architecture(self) -> dict | None:
+        text = self.cleaned_data["architecture"].strip()
+        if not text:
+            return None
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise forms.ValidationError(f"The architecture must be JSON; {error}.") from None
+
+    def clean(self) -> dict:
+        given = super().clean()
+        if not given.get("manifest") and "manifest" not in self.errors:
+            for field in ("name", "version", "task", "target", "licence"):
+                if not given.get(field) and field not in self.errors:
+                    self.add_error(field, "Fill this in, or bring a learnware.json.")
+        return given
+
+    def submission(self, owner: User) -> dict[str, Any]:
+        """What the service takes."""
+        given = self.cleaned_data
+        specification = given["specification"].read()
+        manifest = given["manifest"].read() if given["manifest"] else self._manifest(given, specification)
+        return {"manifest": manifest, "model": given["model"], "specification": specification}
+
+    def _manifest(self, given: dict, specification: bytes) -> dict[str, Any]:
+        from marketplace.catalog.opening import format_of
+        from specs import Specification
+
+        classes = [name.strip() for name in given["classes"].split(",") if name.strip()]
+        output: dict[str, Any] = {"kind": "classes", "target": given["target"], "classes": classes}
+        if given["task"] == "regression":
+            output = {"kind": "value", "target": given["target"], "unit": given["unit"] or None}
+        sha = hashlib.sha256()
+        for part in given["model"].chunks():
+            sha.update(part)
+        name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in given["model"].name)[-80:].lstrip("._-")
+        return {
+            "format": FORMAT, "name": given["name"], "version": given["version"], "title": given["title"], "task": given["task"],
+            "input": {"space": Specification.from_bytes(specification).space.id, "takes": given["takes"] or "columns"},
+            "output": output, "licence": given["licence"], "base": None, "parents": [], "card": given["card"], "evaluation": {}, "scenario": [],
+            "model": {"format": format_of(given["model"]), "file": name or "model", "sha256": sha.hexdigest(), "size": given["model"].size,
+                      "architecture": given["architecture"]},
+        }

@@ -1,0 +1,115 @@
+"""Spaces and versions as the API reads and writes them."""
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from marketplace.catalog.models import Space, Version
+
+
+class ColumnAsked(serializers.Serializer):
+    name = serializers.CharField(max_length=200, trim_whitespace=False)
+    type = serializers.ChoiceField(choices=["numeric", "categorical"])
+
+
+class ColumnsAsked(serializers.Serializer):
+    columns = ColumnAsked(many=True, allow_empty=False, max_length=10_000)
+
+
+class SpaceFound(serializers.Serializer):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    learnwares = serializers.IntegerField()
+    missing = serializers.ListField(child=serializers.CharField())
+    extra = serializers.ListField(child=serializers.CharField())
+    wrong_type = serializers.ListField(child=serializers.CharField())
+
+
+class SpacesFound(serializers.Serializer):
+    fits = SpaceFound(many=True)
+    nearest = SpaceFound(many=True)
+
+
+class SpaceRow(serializers.ModelSerializer):
+    learnwares = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = Space
+        fields = ["id", "name", "kind", "created", "learnwares"]
+
+
+class SpaceDetail(SpaceRow):
+    space = serializers.JSONField(source="document")
+
+    class Meta(SpaceRow.Meta):
+        fields = [*SpaceRow.Meta.fields, "space"]
+
+
+class Reason(serializers.Serializer):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class FileRow(serializers.Serializer):
+    name = serializers.CharField()
+    size = serializers.IntegerField(allow_null=True)
+    sha256 = serializers.CharField(allow_blank=True)
+    url = serializers.CharField()
+
+
+class VersionRow(serializers.ModelSerializer):
+    reference = serializers.CharField(read_only=True)
+    owner = serializers.CharField(source="learnware.owner.username", read_only=True)
+    name = serializers.CharField(source="learnware.name", read_only=True)
+    version = serializers.CharField(source="number", read_only=True)
+    status_reason = Reason(source="refusal", read_only=True, allow_null=True)
+    space = serializers.CharField(source="space_id", read_only=True)
+    output = serializers.DictField(read_only=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Version
+        fields = ["id", "reference", "owner", "name", "version", "title", "status", "status_reason", "task", "target", "format",
+                  "licence", "space", "output", "merge_family", "created", "url"]
+
+    def get_url(self, version: Version) -> str:
+        return version.get_absolute_url()
+
+
+class VersionDetail(VersionRow):
+    files = serializers.SerializerMethodField()
+    base = serializers.CharField(source="base.reference", allow_null=True, default=None, read_only=True)
+    parents = serializers.SerializerMethodField()
+
+    class Meta(VersionRow.Meta):
+        fields = [*VersionRow.Meta.fields, "manifest", "report", "files", "base", "parents", "downloads"]
+
+    def get_files(self, version: Version) -> list[dict[str, Any]]:
+        def row(name: str, size: int | None, sha256: str) -> dict[str, Any]:
+            url = reverse("api:version-file", args=[version.learnware.owner.username, version.learnware.name, version.number, name])
+            return FileRow({"name": name, "size": size, "sha256": sha256, "url": url}).data
+
+        return [
+            row(version.manifest["model"]["file"], version.model.size, version.model_id),
+            row("specification.json", version.specification.size, version.specification_id),
+            row("learnware.json", None, ""),
+        ]
+
+    def get_parents(self, version: Version) -> list[str]:
+        return [parent.reference for parent in version.parents.select_related("learnware__owner")]
+
+
+class Offer(serializers.Serializer):
+    manifest = serializers.FileField(help_text="learnware.json")
+    model = serializers.FileField(help_text="The model file that learnware.json names.")
+    specification = serializers.FileField(help_text="The specification of the training data.")
+
+
+class VersionPage(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    facets = serializers.DictField()
+    results = VersionRow(many=True)

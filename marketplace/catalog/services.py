@@ -1,0 +1,200 @@
+"""What a user does with the catalog: offer, withdraw, look for."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q, QuerySet
+
+import specs
+from marketplace.accounts.models import User
+from marketplace.catalog import artifacts, tasks
+from marketplace.catalog.models import Artifact, Change, Learnware, Space, Version, VersionQuerySet
+from marketplace.catalog.opening import identify
+from marketplace.errors import Refused
+from reuse.manifest import Manifest
+from storage import Stored
+
+log = logging.getLogger(__name__)
+FACETS = ("task", "target", "format", "licence")
+
+
+def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile, specification: bytes) -> Version:
+    """Take an offer: everything that can be checked without opening the model is checked now, the rest by a worker.
+
+    Returns the version in state *checking*. Raises Refused, ManifestError or SpecError, and then keeps nothing.
+    """
+    read = Manifest.read_bytes(manifest) if isinstance(manifest, bytes) else Manifest.read(manifest)
+    spec = specs.Specification.from_bytes(bytes(specification))
+    _agree(read, spec)
+    if read.owner not in ("", owner.username):
+        raise Refused("other-owner", f"learnware.json names the owner {read.owner!r}; you are {owner.username!r}.", hint="Leave the owner out: it is whoever offers.",
+                      fields={"owner": "Somebody else."})
+    if model.size > settings.MAX_MODEL_BYTES:
+        raise Refused("model-too-large", f"A model may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {model.size >> 20} MB.", status=413,
+                      hint="Offer a smaller model.", fields={"model": "Too large."})
+    identify(model, read)
+    _fresh(owner, read)
+    base, parents = _ancestors(owner, read)
+    stored: list[Stored] = []
+    try:
+        stored.append(artifacts.put(model))
+        if (stored[0].sha256, stored[0].size) != (read.model["sha256"], read.model["size"]):
+            raise Refused("wrong-digest", "The model that arrived is not the one that learnware.json names: "
+                          f"{stored[0].size:,} bytes, SHA-256 {stored[0].sha256[:12]}…, against {read.model['size']:,} and {read.model['sha256'][:12]}….",
+                          hint="The upload may be truncated: send it again.", fields={"model": "Another file than the manifest names."})
+        stored.append(artifacts.put(spec.to_bytes()))
+        return _create(owner, read, spec, stored, base, parents)
+    except BaseException:
+        for item in stored:
+            artifacts.drop(item)
+        raise
+
+
+@transaction.atomic
+def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version]) -> Version:
+    space = found_or_join(spec.space, owner)
+    learnware = Learnware.objects.get_or_create(owner=owner, name=read.name)[0]
+    try:
+        with transaction.atomic():
+            version = Version.objects.create(
+                learnware=learnware, number=read.version, title=read.title or read.name.replace("-", " "),
+                space=space, task=read.task, target=read.output["target"], format=read.format, licence=read.licence,
+                manifest=read.to_json() | {"owner": owner.username}, words=_words(owner, read, space),
+                model=artifacts.row(stored[0]), specification=artifacts.row(stored[1]), base=base,
+            )
+    except IntegrityError:
+        raise _exists(owner, read) from None
+    version.parents.set(parents)
+    transaction.on_commit(lambda: tasks.ring(version.pk))
+    return version
+
+
+def found_or_join(space: specs.Space, founder: User | None) -> Space:
+    """The row of a space; the first who offers in it founds it."""
+    row, _ = Space.objects.get_or_create(
+        pk=space.id, defaults={"name": space.name, "kind": space.kind, "document": space.to_json(), "founder": founder}
+    )
+    return row
+
+
+def withdraw(version: Version, by: User) -> None:
+    """Take a version out of search; its page and its lineage stay."""
+    if version.learnware.owner_id != by.pk and not by.is_staff:
+        raise Refused("not-yours", "Only its owner may withdraw a version.", status=403)
+    with transaction.atomic():
+        changed = Version.objects.filter(pk=version.pk, status=Version.Status.USABLE).update(status=Version.Status.WITHDRAWN, is_latest=False)
+        if not changed:
+            raise Refused("not-usable", f"Only a usable version can be withdrawn; this one is {version.get_status_display()}.", status=409)
+        if version.is_latest:
+            version.learnware.promote()
+        Change.objects.create(version=version, space_id=version.space_id)
+    version.refresh_from_db()
+
+
+def search(
+    *, user: Any, q: str = "", task: str = "", target: str = "", format: str = "", licence: str = "", owner: str = "",
+    space: str = "", sort: str = "newest",
+) -> VersionQuerySet:
+    """The latest usable version of each learnware that the words and filters allow."""
+    found = Version.objects.latest().whole()
+    for name, value in (("task", task), ("target", target), ("format", format), ("licence", licence), ("space_id", space), ("learnware__owner__username", owner)):
+        if value:
+            found = found.filter(**{name: value})
+    for word in q.lower().split()[:20]:
+        found = found.filter(words__contains=word)
+    if sort == "name":
+        return found.order_by("learnware__name", "learnware__owner__username")
+    if sort == "used":
+        return found.annotate(uses=Count("used_in")).order_by("-uses", "-created", "pk")
+    return found.order_by("-created", "pk")
+
+
+def facets(found: QuerySet[Version]) -> dict[str, dict[str, int]]:
+    """How many of the found have each value of each facet."""
+    columns = {name: name for name in FACETS} | {"owner": "learnware__owner__username", "space": "space_id"}
+    plain = Version.objects.filter(pk__in=found.order_by().values("pk"))
+    return {
+        name: dict(plain.values_list(column).annotate(n=Count("pk")).order_by("-n", column).values_list(column, "n"))
+        for name, column in columns.items()
+    }
+
+
+def find_spaces(columns: list[dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
+    """Spaces that a table with these columns fits, most used first, and else the nearest with what stands between."""
+    fits, nearest = [], []
+    for row in Space.objects.annotate(learnwares=Count("versions", filter=Q(versions__is_latest=True))).order_by("-learnwares", "created"):
+        space = specs.Space.from_json(row.document)
+        fit = space.compare(columns)
+        entry = {"id": row.pk, "name": row.name, "learnwares": row.learnwares, "missing": list(fit.missing), "extra": list(fit.extra), "wrong_type": list(fit.wrong_type)}
+        if fit.fits:
+            fits.append((len(fit.extra), entry))
+        elif len(fit.missing) + len(fit.wrong_type) < len(space.columns):
+            nearest.append((len(fit.missing) + len(fit.wrong_type), entry))
+    fits.sort(key=lambda pair: (pair[0], -pair[1]["learnwares"]))
+    nearest.sort(key=lambda pair: pair[0])
+    return {"fits": [entry for _, entry in fits], "nearest": [entry for _, entry in nearest[:5]]}
+
+
+def _agree(read: Manifest, spec: specs.Specification) -> None:
+    if read.input["space"] != spec.space.id:
+        raise Refused("other-space", f"learnware.json names the space {read.input['space'][:12]}…, the specification stands in {spec.space.id[:12]}….",
+                      hint="Describe the training data in the model's own space.", fields={"input.space": "Not the specification's."})
+    if read.output["target"] in {column.name for column in spec.space.columns}:
+        raise Refused("target-is-input", f"The target {read.output['target']!r} is one of the space's columns.",
+                      hint="Found the space without it: moorage describe data.csv --target " + read.output["target"], fields={"output.target": "It is an input."})
+    said = spec.semantic
+    if said.get("task") not in (None, read.task) or said.get("target") not in (None, read.output["target"]):
+        raise Refused("semantic-differs", "learnware.json and the specification name different tasks or targets.",
+                      hint="Describe the data again with --target.", fields={"task": "Not the specification's."})
+
+
+def _fresh(owner: User, read: Manifest) -> None:
+    if Version.objects.filter(learnware__owner=owner, learnware__name=read.name, number=read.version).exists():
+        raise _exists(owner, read)
+
+
+def _exists(owner: User, read: Manifest) -> Refused:
+    held = Version.objects.filter(learnware__owner=owner, learnware__name=read.name).values_list("number", flat=True)
+    last = max((tuple(int(part) for part in number.split(".")) for number in held), default=(0, 0, 0))
+    free = f"{last[0]}.{last[1]}.{last[2] + 1}"
+    return Refused("version-exists", f"{owner.username}/{read.name}@{read.version} is offered already, and versions never change.", status=409,
+                   hint=f"Offer it as version {free}.", fields={"version": "Taken."})
+
+
+def _ancestors(owner: User, read: Manifest) -> tuple[Version | None, list[Version]]:
+    visible = Version.objects.visible_to(owner)
+    base = None
+    if read.base and "learnware" in read.base:
+        base = _by_reference(visible, read.base["learnware"])
+        if base is None:
+            raise Refused("unknown-base", f"The base {read.base['learnware']} is not in the market.", hint="Offer the base first, or name it by its SHA-256.",
+                          fields={"base": "Unknown."})
+    elif read.base:
+        base = visible.filter(model_id=read.base["sha256"]).order_by("created").first()
+    parents = []
+    for reference in read.parents:
+        parent = _by_reference(visible, reference)
+        if parent is None:
+            raise Refused("unknown-parent", f"The parent {reference} is not in the market.", fields={"parents": "Unknown."})
+        parents.append(parent)
+    return base, parents
+
+
+def _by_reference(versions: QuerySet[Version], reference: str) -> Version | None:
+    owner, _, rest = reference.partition("/")
+    name, _, number = rest.partition("@")
+    return versions.filter(learnware__owner__username=owner, learnware__name=name, number=number).first()
+
+
+def _words(owner: User, read: Manifest, space: Space) -> str:
+    columns: Iterable[str] = (column["name"] for column in space.document["columns"])
+    parts = [owner.username, read.name, read.title, read.task, read.output["target"], read.format, read.licence, space.name,
+             *read.scenario, *list(columns)[:100], *read.classes[:100], read.card]
+    return " ".join(parts).lower()[:20_000]
+
+
+__all__ = ["Artifact", "facets", "find_spaces", "found_or_join", "search", "submit", "withdraw"]

@@ -1,0 +1,52 @@
+"""Celery's door to the checks."""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from marketplace.catalog.models import Version
+
+log = logging.getLogger(__name__)
+AT_ONCE = 50
+WAIT_S = 30
+
+
+@shared_task(time_limit=900)
+def check_learnware(version_id: str) -> None:
+    from marketplace.catalog import worker  # starts the sandbox, which the web does without
+
+    worker.check(UUID(version_id))
+
+
+@shared_task
+def reap() -> None:
+    """Ring again for checks that no worker finished: their lease has run out, or nobody ever came."""
+    now = timezone.now()
+    waiting = Version.objects.filter(status=Version.Status.CHECKING).filter(
+        Q(lease_until__lt=now) | Q(lease_until=None, created__lt=now - timedelta(seconds=WAIT_S))
+    )
+    for pk in waiting.values_list("pk", flat=True)[:AT_ONCE]:
+        ring(pk, expires=settings.JOB_REAP_EVERY_S)
+
+
+@shared_task
+def sweep() -> None:
+    """Delete the bytes that nothing refers to."""
+    from marketplace.catalog import artifacts
+
+    if swept := artifacts.sweep():
+        log.info("swept %s artifacts", swept)
+
+
+def ring(version_id: UUID, *, expires: float | None = None) -> None:
+    """Tell the workers. A broker that is down is no reason to fail: `reap` rings again."""
+    try:
+        check_learnware.apply_async([str(version_id)], expires=expires, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("no doorbell for version %s (%s); the reaper will ring", version_id, error)

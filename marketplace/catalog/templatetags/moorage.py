@@ -1,0 +1,158 @@
+"""Small words of the templates: icons, badges, numbers and verdicts."""
+
+import re
+from typing import Any
+
+from django import template
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+STATUS_LOOKS = {  # status -> (class, icon, word)
+    "checking": ("tagged-wait", "hourglass-split", "being checked"),
+    "usable": ("tagged-good", "shield-check", "checks passed"),
+    "refused": ("tagged-bad", "x-circle", "refused"),
+    "withdrawn": ("", "archive", "withdrawn"),
+    "queued": ("tagged-wait", "hourglass-split", "queued"),
+    "running": ("tagged-wait", "play-fill", "running"),
+    "done": ("tagged-good", "check-circle", "done"),
+    "failed": ("tagged-bad", "x-circle", "failed"),
+    "cancelled": ("", "slash-circle", "cancelled"),
+}
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """An icon of vendor/bootstrap-icons/icons.svg; hidden from screen readers, since words stand beside it."""
+    return format_html(
+        '<svg class="bi {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        classes,
+        static("vendor/bootstrap-icons/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def nav_item(context: dict, name: str, words: str) -> SafeString:
+    """A link of the top bar, marked when its page is open."""
+    request = context.get("request")
+    here = request is not None and request.resolver_match is not None and request.resolver_match.url_name == name
+    mark = mark_safe(' active" aria-current="page') if here else ""
+    return format_html('<li class="nav-item"><a class="nav-link{}" href="{}">{}</a></li>', mark, reverse(name), words)
+
+
+@register.simple_block_tag
+def code(content: str, id: str, label: str) -> SafeString:
+    """What stands between {% code "id" "Label" %} and {% endcode %}, to be copied with one click."""
+    return render_to_string("components/_code.html", {"code": mark_safe(content.strip()), "id": id, "label": label})
+
+
+@register.simple_tag
+def status_badge(status: str) -> SafeString:
+    look, sign, word = STATUS_LOOKS.get(status, ("", "info-circle", status))
+    return format_html('<span class="tagged {}">{} {}</span>', look, icon(sign), word)
+
+
+@register.filter
+def ticks(text: Any) -> SafeString:
+    """Plain text where `words in backticks` become code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text or "")))
+
+
+@register.filter
+def predicts(version: Any) -> str:
+    """One line on what a version gives back, from its manifest's output."""
+    return output_words(version.manifest.get("output") or {})
+
+
+@register.filter
+def output_words(output: dict) -> str:
+    if not output:
+        return ""
+    target = output.get("target") or "its target"
+    if output.get("kind") == "classes":
+        classes = [str(c) for c in output.get("classes") or []]
+        shown = ", ".join(classes[:4]) + (f" and {len(classes) - 4} more" if len(classes) > 4 else "")
+        return f"Tells {target} apart: {shown}" if classes else f"Predicts the class of {target}"
+    unit = f" in {output['unit']}" if output.get("unit") else ""
+    return f"Predicts {target}{unit}"
+
+
+@register.filter
+def distance(value: Any) -> str:
+    """An MMD with three digits behind the point; very small ones say so."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "–"
+    return "< 0.001" if number < 0.001 else f"{number:.3f}"
+
+
+@register.filter
+def percent(value: Any) -> str:
+    try:
+        number = 100 * float(value)
+    except (TypeError, ValueError):
+        return "–"
+    return f"{number:.0f} %" if number >= 0.95 or number == 0 else "< 1 %"
+
+
+@register.filter
+def figure(value: Any) -> str:
+    """A number with about four significant digits, thousands apart by a thin space."""
+    if isinstance(value, bool) or value is None:
+        return "–"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    if number != number:
+        return "–"
+    size = abs(number)
+    if size >= 1e9 or (0 < size < 1e-3):
+        return f"{number:.3g}"
+    if size >= 1000 or number.is_integer():
+        return f"{number:,.0f}".replace(",", "\u2009")
+    return f"{number:.4g}"
+
+
+@register.filter
+def seconds(value: Any) -> str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "–"
+    if number < 1:
+        return f"{number * 1000:.0f} ms"
+    return f"{number:.1f} s" if number < 60 else f"{int(number // 60)} min {int(number % 60)} s"
+
+
+@register.filter
+def shape(value: Any) -> str:
+    """[3, 4] as 3 × 4; an empty shape is a single number."""
+    return " × ".join(str(side) for side in value) if value else "scalar"
+
+
+@register.filter
+def get(mapping: Any, key: str) -> Any:
+    return (mapping or {}).get(key)
+
+
+@register.simple_tag
+def level_words(levels: list, most: int = 8) -> SafeString:
+    """The levels of a categorical column as small code words, the rest counted."""
+    shown = format_html_join(" ", "<code>{}</code>", ((level,) for level in levels[:most]))
+    rest = len(levels) - most
+    return format_html("{} and {} more", shown, rest) if rest > 0 else shown
+
+
+@register.filter
+def unlocalized(value: Any) -> str:
+    """A number as HTML attributes want it: with a point, whatever the language."""
+    try:
+        return f"{float(value):.4f}"
+    except (TypeError, ValueError):
+        return "0"

@@ -1,0 +1,79 @@
+"""The check of an offer: opens the model in the sandbox and runs it on its own specification."""
+
+import logging
+import secrets
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from marketplace.catalog import artifacts, cards
+from marketplace.catalog.models import Version
+from reuse import ReuseError, sandbox
+from specs import SpecError
+from storage import ArtifactDamaged, ArtifactMissing
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(seconds=180)  # longer than the sandbox lets a check run
+
+
+def check(version_id: UUID) -> None:
+    """Check a version that waits, once, and move it to *usable* or *refused*; anything else is left alone."""
+    token = _claim(version_id)
+    if token is None:
+        return
+    version = Version.objects.whole().get(pk=version_id)
+    try:
+        report = _open(version)
+    except (ReuseError, SpecError) as error:
+        _finish(version, token, refusal={"code": error.code, "message": error.message, "hint": error.hint})
+    except (ArtifactMissing, ArtifactDamaged) as error:
+        log.error("version %s: %s", version.pk, error)
+        _finish(version, token, refusal={"code": "artifact-damaged", "message": "The stored file is damaged.", "hint": "Offer it again."})
+    except Exception:  # the edge of the process: the lease runs out and another attempt follows
+        log.exception("the check of version %s failed unexpectedly", version.pk)
+        _give_up_or_wait(version, token)
+    else:
+        _finish(version, token, report=report, card_html=cards.render(version.manifest["card"]))
+    log.info("version %s: %s", version_id, Version.objects.filter(pk=version_id).values_list("status", flat=True).first())
+
+
+def _claim(version_id: UUID) -> str | None:
+    now, token = timezone.now(), secrets.token_hex(16)
+    # One UPDATE with the old state in its WHERE: of two workers, one wins.
+    won = Version.objects.filter(pk=version_id, status=Version.Status.CHECKING).filter(
+        Q(lease_until=None) | Q(lease_until__lt=now)
+    ).update(token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    return token if won else None
+
+
+def _open(version: Version) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="moorage-check-") as folder:
+        model = Path(folder) / version.manifest["model"]["file"]
+        specification = Path(folder) / "specification.json"
+        artifacts.copy(version.model_id, model)
+        artifacts.copy(version.specification_id, specification)
+        return sandbox.shared().check(model, version.manifest, specification)
+
+
+def _finish(version: Version, token: str, *, report: dict | None = None, refusal: dict | None = None, card_html: str = "") -> None:
+    status = Version.Status.REFUSED if refusal else Version.Status.USABLE
+    with transaction.atomic():
+        won = Version.objects.filter(pk=version.pk, token=token, status=Version.Status.CHECKING).update(
+            status=status, refusal=refusal, report=report or {}, merge_family=(report or {}).get("merge_family", ""),
+            card_html=card_html, checked=timezone.now(), lease_until=None,
+        )
+        if won and not refusal:
+            version.learnware.promote()
+
+
+def _give_up_or_wait(version: Version, token: str) -> None:
+    if version.attempts >= settings.JOB_MAX_ATTEMPTS:
+        _finish(version, token, refusal={"code": "check-failed", "message": f"The check failed {version.attempts} times for a reason of ours; it has been logged.",
+                                         "hint": "Offer it again as a new version, or tell the operators."})

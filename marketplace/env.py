@@ -1,0 +1,83 @@
+"""Settings come from the environment; a wrong value fails at start and names itself."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str) -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    came = text(name, "on" if default else "off").lower()
+    if came in {"1", "true", "yes", "on"}:
+        return True
+    if came in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be on or off; got {came!r}.")
+
+
+def number(name: str, default: int, *, least: int = 1) -> int:
+    came = text(name, str(default))
+    if not came.isdigit() or int(came) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}; got {came!r}.")
+    return int(came)
+
+
+def names(name: str, default: str) -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def url(name: str, default: str, *, schemes: set[str]) -> str:
+    came = text(name, default)
+    if urlsplit(came).scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} must begin with one of {', '.join(sorted(schemes))}; got {came!r}.")
+    return came
+
+
+def secret_key(home: Path) -> str:
+    """The key from the environment, else one made once and kept in the home folder (0600)."""
+    if given := text("MOORAGE_SECRET_KEY", ""):
+        return given
+    path = home / "secret.key"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"MOORAGE_HOME must be a folder that can be written; {home} is not ({error.strerror})."
+        ) from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    return path.read_text().strip()
+
+
+def broker(came: str, home: Path) -> tuple[str, dict]:
+    """Celery's broker URL and its transport options."""
+    if not came.startswith("filesystem:"):
+        # Longer than the longest job: the row is the job, redelivery is the reaper's work.
+        return came, {"visibility_timeout": 24 * 3600} if came.startswith("redis") else {}
+    folder, control = home / "queue", home / "queue-control"
+    for path in (folder, control):
+        path.mkdir(parents=True, exist_ok=True)
+    seconds = float(parse_qs(urlsplit(came).query).get("poll", ["0.1"])[0])
+    return "filesystem://", {
+        "data_folder_in": str(folder),
+        "data_folder_out": str(folder),
+        "control_folder": str(control),
+        "polling_interval": seconds,
+    }
+
+
+def cache(came: str) -> dict:
+    if came.startswith("redis"):
+        return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": came}
+    if came.startswith("locmem"):
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}

@@ -1,0 +1,111 @@
+"""REST: methods and jobs."""
+
+from uuid import UUID
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from marketplace.accounts.permissions import ReadsOpenly
+from marketplace.catalog import files
+from marketplace.catalog.serializers import VersionDetail
+from marketplace.errors import Refused
+from marketplace.jobs import methods, services
+from marketplace.jobs.models import ReuseJob
+from marketplace.jobs.serializers import JobListRow, JobPage, JobRequest, JobRow, MethodRow, OfferRequest
+from marketplace.matching.models import Match
+from marketplace.parsers import StrictJson
+from marketplace.rest import Page
+
+
+class MethodList(APIView):
+    permission_classes = [ReadsOpenly]
+
+    @extend_schema(responses=MethodRow(many=True), tags=["jobs"])
+    def get(self, request: Request) -> Response:
+        """The methods that workers offer, with their parameters."""
+        return Response(MethodRow(methods.every(), many=True).data)
+
+
+class JobList(APIView):
+    parser_classes = [StrictJson, MultiPartParser]
+    scopes = {"GET": "read", "POST": "run"}
+
+    @extend_schema(operation_id="jobs_list", responses=JobPage, tags=["jobs"])
+    def get(self, request: Request) -> Response:
+        """Your jobs, newest first."""
+        jobs = ReuseJob.objects.filter(owner=request.user).whole()
+        page = Page()
+        rows = page.paginate_queryset(jobs, request, view=self)
+        return page.get_paginated_response(JobListRow(rows, many=True).data)
+
+    @extend_schema(request=JobRequest, responses={202: JobRow}, tags=["jobs"])
+    def post(self, request: Request) -> Response:
+        """Ask for one predictor made of several learnwares."""
+        asked = JobRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        wanted = dict(asked.validated_data)
+        if "match" in wanted:
+            wanted["match"] = _match(wanted["match"])
+        job = services.request_reuse(owner=request.user, **wanted)
+        return Response(
+            JobRow(_job(request, job.pk)).data, status=status.HTTP_202_ACCEPTED, headers={"Location": job.get_absolute_url()}
+        )
+
+
+class JobDetail(APIView):
+    @extend_schema(responses=JobRow, tags=["jobs"])
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """One of your jobs: state, progress, evidence, result."""
+        return Response(JobRow(_job(request, job_id)).data)
+
+
+class JobCancel(APIView):
+    scopes = {"POST": "run"}
+
+    @extend_schema(request=None, responses=JobRow, tags=["jobs"])
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """End a queued job, or ask a running one to stop."""
+        services.cancel(_job(request, job_id), request.user)
+        return Response(JobRow(_job(request, job_id)).data)
+
+
+class JobResult(APIView):
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY}, tags=["jobs"])
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """The predictor as a zip file. Ranges are served; the ETag is its SHA-256."""
+        job = _job(request, job_id)
+        if job.result is None:
+            raise Refused("no-result", f"This job has no result; it is {job.status}.", hint="Wait until it is done.", status=409)
+        return files.answer(request, job.result, name=f"predictor-{str(job.pk)[:8]}.zip", content_type="application/zip")
+
+
+class JobOffer(APIView):
+    scopes = {"POST": "upload"}
+
+    @extend_schema(request=OfferRequest, responses={202: VersionDetail}, tags=["jobs"])
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Offer the result as a new learnware of yours."""
+        asked = OfferRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = services.offer(_job(request, job_id), request.user, **asked.validated_data)
+        return Response(VersionDetail(version, context={"request": request}).data, status=status.HTTP_202_ACCEPTED)
+
+
+def _job(request: Request, job_id: UUID) -> ReuseJob:
+    """A job of the user who asks; of somebody else's not even that it exists."""
+    return get_object_or_404(ReuseJob.objects.visible_to(request.user).whole(), pk=job_id)
+
+
+def _match(match_id: UUID) -> Match:
+    try:
+        return get_object_or_404(Match, pk=match_id)
+    except Http404:
+        raise Refused("unknown-match", f"There is no match {match_id}.", hint="Search first: POST /api/v1/matches.",
+                      status=422, fields={"match": "Unknown."}) from None

@@ -1,0 +1,128 @@
+"""What a reuse takes and how a job is shown."""
+
+import json
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from marketplace.jobs.models import ReuseJob
+
+
+class JsonField(serializers.JSONField):
+    """JSON in a JSON request; in a multipart form the same, as text."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str | bytes):
+            try:
+                return json.loads(data)
+            except ValueError as error:
+                raise serializers.ValidationError(f"This must be JSON; {error}.") from error
+        return super().to_internal_value(data)
+
+
+class JobRequest(serializers.Serializer):
+    match = serializers.UUIDField(required=False, help_text="Take the mixture of this match and its nearest singles.")
+    members = JsonField(required=False, help_text='Or name them: [{"reference": "owner/name@1.0.0", "weight": 0.5}].')
+    method = serializers.CharField(max_length=64, default="auto")
+    params = JsonField(required=False)
+    target = serializers.CharField(max_length=120, required=False, allow_blank=True, help_text="Column of labels in data.")
+    data = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV of labelled rows.")
+    requirement = JsonField(required=False, help_text="A specification, where members are named and no match is given.")
+
+
+class OfferRequest(serializers.Serializer):
+    name = serializers.CharField(max_length=80)
+    version = serializers.CharField(max_length=40, default="1.0.0")
+    title = serializers.CharField(max_length=160, required=False, allow_blank=True)
+    licence = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    card = serializers.CharField(max_length=64 * 1024, required=False, allow_blank=True, trim_whitespace=False)
+
+
+class MethodRow(serializers.Serializer):
+    method = serializers.CharField(source="address")
+    kind = serializers.CharField()
+    name = serializers.CharField()
+    title = serializers.CharField()
+    doc = serializers.CharField()
+    params = serializers.DictField()
+    needs_labels = serializers.BooleanField()
+    needs_family = serializers.BooleanField()
+
+
+class JobMemberRow(serializers.Serializer):
+    reference = serializers.CharField()
+    title = serializers.CharField()
+    weight = serializers.FloatField()
+    url = serializers.CharField()
+
+
+class JobError(serializers.Serializer):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class JobFile(serializers.Serializer):
+    url = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+
+
+class JobAttempt(serializers.Serializer):
+    attempt = serializers.IntegerField()
+    started = serializers.DateTimeField()
+    ended = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField()
+
+
+class JobRow(serializers.Serializer):
+    """A job as its owner sees it."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField(source="get_absolute_url")
+    status = serializers.ChoiceField(choices=ReuseJob.Status.choices)
+    stage = serializers.CharField()
+    progress = serializers.FloatField()
+    message = serializers.CharField()
+    eta_s = serializers.FloatField(allow_null=True, help_text="Seconds left, at the pace so far; null while nobody knows.")
+    method = serializers.CharField()
+    params = serializers.DictField()
+    target = serializers.CharField()
+    space = serializers.CharField(source="space_id")
+    match = serializers.UUIDField(source="match_id", allow_null=True)
+    attempts = serializers.IntegerField()
+    attempt_log = JobAttempt(many=True)
+    cancel_asked = serializers.BooleanField()
+    created = serializers.DateTimeField()
+    started = serializers.DateTimeField(allow_null=True)
+    ended = serializers.DateTimeField(allow_null=True)
+    members = serializers.SerializerMethodField()
+    error = JobError(allow_null=True)
+    evidence = serializers.DictField()
+    lineage = serializers.DictField()
+    result = serializers.SerializerMethodField()
+
+    def get_members(self, job: ReuseJob) -> JobMemberRow(many=True):
+        return [
+            {"reference": m.version.reference, "title": m.version.title, "weight": m.weight, "url": m.version.get_absolute_url()}
+            for m in job.members.all()
+        ]
+
+    def get_result(self, job: ReuseJob) -> JobFile(allow_null=True):
+        if job.result_id is None:
+            return None
+        return {"url": reverse("api:job-result", args=[job.pk]), "sha256": job.result_id, "size": job.result.size}
+
+
+class JobListRow(JobRow):
+    """A job in a list: without what only its own page shows."""
+
+    evidence = lineage = attempt_log = params = None
+
+
+class JobPage(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = JobListRow(many=True)

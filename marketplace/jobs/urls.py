@@ -1,0 +1,22 @@
+"""Addresses of reuse: pages and API."""
+
+from django.urls import path
+
+from marketplace.jobs import api, views
+
+api_urls = [
+    path("methods", api.MethodList.as_view(), name="methods"),
+    path("jobs", api.JobList.as_view(), name="jobs"),
+    path("jobs/<uuid:job_id>", api.JobDetail.as_view(), name="job"),
+    path("jobs/<uuid:job_id>/cancel", api.JobCancel.as_view(), name="job-cancel"),
+    path("jobs/<uuid:job_id>/result", api.JobResult.as_view(), name="job-result"),
+    path("jobs/<uuid:job_id>/offer", api.JobOffer.as_view(), name="job-offer"),
+]
+
+page_urls = [
+    path("jobs/", views.jobs, name="jobs"),
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("jobs/<uuid:job_id>/status/", views.job_status, name="job-status"),
+    path("jobs/<uuid:job_id>/cancel/", views.cancel, name="job-cancel"),
+    path("jobs/<uuid:job_id>/offer/", views.offer, name="job-offer"),
+]

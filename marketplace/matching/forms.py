@@ -1,0 +1,80 @@
+"""The form that brings a requirement: a file, pasted JSON, or a learnware's own specification."""
+
+from django import forms
+from django.conf import settings
+
+from marketplace.accounts.forms import Styled
+
+
+class Requirement(Styled, forms.Form):
+    specification = forms.FileField(
+        required=False,
+        label="Specification file",
+        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
+    )
+    pasted = forms.CharField(
+        required=False,
+        label="Or paste it",
+        strip=True,
+        widget=forms.Textarea(
+            attrs={"rows": 4, "class": "mono", "spellcheck": "false", "placeholder": '{"format": "moorage.specification/1", …}'}
+        ),
+    )
+    example = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
+
+    task = forms.ChoiceField(
+        required=False,
+        choices=[("", "Any"), ("classification", "Classification"), ("regression", "Regression")],
+    )
+    target = forms.CharField(required=False, max_length=120, help_text="What the model should predict, by its name.")
+    format = forms.ChoiceField(
+        required=False,
+        choices=[("", "Any"), *((name, name) for name in ("safetensors", "skops", "onnx", "predictor"))],
+    )
+    licence = forms.CharField(required=False, max_length=40, help_text="An SPDX name such as Apache-2.0.")
+    q = forms.CharField(required=False, max_length=120, label="Words")
+
+    FILTERS = ("task", "target", "format", "licence", "q")
+
+    def clean_specification(self):
+        file = self.cleaned_data["specification"]
+        if file and file.size > settings.MAX_SPECIFICATION_BYTES:
+            most = settings.MAX_SPECIFICATION_BYTES // 2**20
+            raise forms.ValidationError(
+                f"A specification has at most {most} MB; this file has {file.size // 2**20} MB. Is it the data itself? "
+                "Run `moorage describe` on it first."
+            )
+        return file
+
+    def clean(self) -> dict:
+        given = super().clean()
+        if not self.errors and not (given.get("specification") or given.get("pasted") or given.get("example")):
+            raise forms.ValidationError("Bring a specification: choose a file, paste its JSON, or try an example.")
+        return given
+
+    def filters(self) -> dict[str, str]:
+        """The words that narrow the search, without the empty ones."""
+        return {key: self.cleaned_data[key] for key in self.FILTERS if self.cleaned_data.get(key)}
+
+
+class Reuse(Styled, forms.Form):
+    """What the page of a match asks for before a job; marketplace.jobs reads it."""
+
+    data = forms.FileField(required=False, label="Labelled rows", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}))
+    target = forms.CharField(required=False, max_length=120, label="Column with the labels")
+    method = forms.ChoiceField(
+        label="Method",
+        required=False,
+        choices=lambda: [(method.address, _called(method)) for method in _methods()],
+        help_text="Automatic compares every method that applies, training from scratch among them.",
+    )
+
+
+def _methods() -> list:
+    from reuse import registry
+
+    return sorted(registry.every(), key=lambda method: (method.kind != "auto", method.kind, method.name))
+
+
+def _called(method) -> str:
+    return "Automatic: measure and choose" if method.kind == "auto" else method.title.partition(":")[0] + f" ({method.address})"

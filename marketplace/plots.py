@@ -1,0 +1,195 @@
+"""Plots drawn on the server as SVG: no script, no inline style; classes carry the colours of both themes."""
+
+from typing import Any
+
+import numpy as np
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+WIDTH, HEIGHT, EDGE = 640, 420, 34
+
+
+def cloud(space: Any, clouds: list[tuple[Any, str]], title: str) -> SafeString:
+    """Weighted points over the two principal components of all of them; a circle's area is its weight.
+
+    `clouds` is a list of (Rkme, class), class "one" or "two", all of `space`.
+    """
+    if not clouds or not sum(len(rkme.weights) for rkme, _ in clouds):
+        return mark_safe("")
+    X = np.concatenate([np.asarray(rkme.points, dtype=float) for rkme, _ in clouds])
+    w = np.concatenate([_shares(rkme.weights) for rkme, _ in clouds])
+    P, axes = _principal(X, w / w.sum(), _coordinate_names(space))
+    low, high = P.min(axis=0), P.max(axis=0)
+    span = np.where(high - low > 1e-12, high - low, 1.0)
+    xs = EDGE + 14 + (P[:, 0] - low[0]) / span[0] * (WIDTH - 2 * EDGE - 28)
+    ys = HEIGHT - EDGE - 14 - (P[:, 1] - low[1]) / span[1] * (HEIGHT - 2 * EDGE - 28)
+    marks, start = [], 0
+    largest = max(float(_shares(rkme.weights).max()) for rkme, _ in clouds)
+    for rkme, kind in clouds:
+        size = _shares(rkme.weights)
+        for i in np.argsort(-size):
+            r = max(1.6, 15.0 * float(np.sqrt(size[i] / largest)) * _crowding(len(size)))
+            marks.append(f'<circle class="{kind}" cx="{xs[start + i]:.1f}" cy="{ys[start + i]:.1f}" r="{r:.1f}"/>')
+        start += len(size)
+    frame = "".join(
+        f'<path class="grid" d="M{EDGE} {y:.0f}H{WIDTH - 8}"/>' for y in np.linspace(10, HEIGHT - EDGE, 5)[:-1]
+    ) + "".join(f'<path class="grid" d="M{x:.0f} 10V{HEIGHT - EDGE}"/>' for x in np.linspace(EDGE, WIDTH - 8, 6)[1:])
+    return format_html(
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
+        '<path class="axis" d="M{} 10V{}H{}" fill="none"/>{}'
+        '<text x="{}" y="{}" text-anchor="middle">{}</text>'
+        '<text transform="translate(16 {}) rotate(-90)" text-anchor="middle">{}</text></svg>',
+        WIDTH, HEIGHT, title, mark_safe(frame),
+        EDGE, HEIGHT - EDGE, WIDTH - 8, mark_safe("".join(marks)),
+        (WIDTH + EDGE) // 2, HEIGHT - 10, axes[0],
+        (HEIGHT - EDGE) // 2, axes[1],
+    )  # fmt: skip
+
+
+def ranges(space: Any, rkme: Any) -> list[dict]:
+    """One row per column of what a specification holds: numeric spread or shares of levels, with a strip."""
+    raw = space.decode(np.asarray(rkme.points, dtype=float))
+    w = _shares(rkme.weights)
+    rows = []
+    for column in space.columns:
+        values = np.asarray(raw[column.name])
+        row = {"name": column.name, "type": column.type, "unit": column.unit or ""}
+        if column.type == "numeric":
+            row |= _numeric(values.astype(float), w, column)
+        else:
+            row["levels"] = _levels(values, w)
+        rows.append(row)
+    return rows
+
+
+def strip(low: float, mid: float, high: float, scale: tuple[float, float], kind: str = "one") -> SafeString:
+    """A line from low to high with a dot at mid, on the scale (left, right)."""
+    left, right = scale
+    span = right - left or 1.0
+    a, m, b = (100 * min(max((v - left) / span, 0.0), 1.0) for v in (low, mid, high))
+    return format_html(
+        '<svg class="plot strip" viewBox="0 0 108 22" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="bar-back" x="4" y="10" width="100" height="2"/>'
+        '<rect class="soft-{0}" x="{1}" y="6" width="{2}" height="10" rx="2"/>'
+        '<rect class="dot-{0}" x="{3}" y="3" width="1.6" height="16"/></svg>',
+        kind, f"{4 + a:.1f}", f"{max(b - a, 0.6):.1f}", f"{3.2 + m:.1f}",
+    )  # fmt: skip
+
+
+def bar(share: float, kind: str = "bar") -> SafeString:
+    """A horizontal bar that fills `share` of its width."""
+    filled = 100 * min(max(float(share), 0.0), 1.0)
+    return format_html(
+        '<svg class="plot strip-bar" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="bar-back" y="2" width="100" height="10" rx="2"/>'
+        '<rect class="{}" y="2" width="{}" height="10" rx="2"/></svg>',
+        kind, f"{filled:.1f}",
+    )  # fmt: skip
+
+
+def leaderboard(rows: list[dict]) -> list[dict]:
+    """The rows of an evidence's leaderboard, each with its score and interval drawn on one scale."""
+    ends = [float(r[k]) for r in rows for k in ("low", "score", "high") if _finite(r.get(k))]
+    if not ends:
+        return [dict(row) for row in rows]
+    left, right = min(ends), max(ends)
+    margin = 0.06 * (right - left) or 1.0
+    left, right = left - margin, right + margin
+    return [dict(row, plot=_interval(row, left, right)) for row in rows]
+
+
+def _interval(row: dict, left: float, right: float) -> SafeString:
+    if not _finite(row.get("score")):
+        return mark_safe("")
+    at = lambda v: f"{200 * (float(v) - left) / (right - left):.1f}"  # noqa: E731
+    low = row.get("low") if _finite(row.get("low")) else row["score"]
+    high = row.get("high") if _finite(row.get("high")) else row["score"]
+    kind = "two" if row.get("chosen") else "one"
+    return format_html(
+        '<svg class="plot strip" viewBox="0 0 200 22" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="grid" d="M0 11H200"/><path class="line-{0}" d="M{1} 11H{2}M{1} 6V16M{2} 6V16"/>'
+        '<rect class="dot-{0}" x="{3}" y="4" width="4" height="14" rx="1"/></svg>',
+        kind, at(low), at(high), f"{float(at(row['score'])) - 2:.1f}",
+    )  # fmt: skip
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and np.isfinite(value)
+
+
+def _shares(weights: Any) -> np.ndarray:
+    w = np.clip(np.asarray(weights, dtype=float), 0.0, None)
+    return w / w.sum() if w.sum() > 0 else np.full(len(w), 1.0 / max(len(w), 1))
+
+
+def _crowding(n: int) -> float:
+    return 1.0 if n <= 60 else max(0.45, (60 / n) ** 0.5)
+
+
+def _coordinate_names(space: Any) -> list[str]:
+    """The column behind each coordinate of the space."""
+    names = [""] * space.d
+    for name, where in space.coordinates():
+        names[where] = [name] * len(names[where])
+    return names
+
+
+def _principal(X: np.ndarray, w: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
+    """X (n, d) with weights (n,) on its two widest directions (n, 2), and a caption for each."""
+    centred = X - w @ X
+    _, S, V = np.linalg.svd(centred * np.sqrt(w)[:, None], full_matrices=False)
+    total = float((S**2).sum()) or 1.0
+    P = np.zeros((len(X), 2))
+    captions = []
+    for i, nth in enumerate(("First", "Second")):
+        if i >= len(S) or S[i] ** 2 < 1e-12 * total:
+            captions.append("no second direction: one varying coordinate")
+            continue
+        direction = V[i] * np.sign(V[i][np.abs(V[i]).argmax()])
+        P[:, i] = centred @ direction
+        # The second stands upright beside a lower side: it is kept short.
+        words = f"{nth} principal component, " if i == 0 else "Second, "
+        captions.append(f"{words}{100 * S[i] ** 2 / total:.0f} % of the spread{_mostly(direction, names)}")
+    return P, captions
+
+
+def _mostly(direction: np.ndarray, names: list[str]) -> str:
+    """The two columns that a direction leans on most, where the space has few enough to name."""
+    mass: dict[str, float] = {}
+    for name, part in zip(names, direction**2, strict=True):
+        mass[name] = mass.get(name, 0.0) + float(part)
+    if len(mass) > 40:
+        return ""
+    top = [name if len(name) <= 18 else name[:17] + "…" for name in sorted(mass, key=mass.get, reverse=True)[:2]]
+    return f" (mostly {' and '.join(top)})"
+
+
+def _numeric(values: np.ndarray, w: np.ndarray, column: Any) -> dict:
+    known = np.isfinite(values)
+    if not known.any():
+        return {"low": None, "mid": None, "high": None, "absent": 1.0, "strip": ""}
+    low, mid, high = _quantiles(values[known], w[known], (0.05, 0.5, 0.95))
+    location, scale = float(column.location or 0.0), float(column.scale or 1.0)
+    frame = (min(location - 2.5 * scale, low), max(location + 2.5 * scale, high))
+    return {
+        "low": low, "mid": mid, "high": high, "absent": float(w[~known].sum()),
+        "strip": strip(low, mid, high, frame),
+    }  # fmt: skip
+
+
+def _quantiles(values: np.ndarray, w: np.ndarray, at: tuple[float, ...]) -> list[float]:
+    order = np.argsort(values)
+    mass = np.cumsum(w[order])
+    mass = (mass - 0.5 * w[order]) / (mass[-1] or 1.0)
+    return [float(np.interp(q, mass, values[order])) for q in at]
+
+
+def _levels(values: np.ndarray, w: np.ndarray, most: int = 6) -> list[dict]:
+    shares: dict[str, float] = {}
+    for value, weight in zip(values, w, strict=True):
+        name = "missing" if value is None or value != value else str(value)
+        shares[name] = shares.get(name, 0.0) + float(weight)
+    top = sorted(shares.items(), key=lambda item: -item[1])
+    rows = [{"level": name, "share": share, "bar": bar(share)} for name, share in top[:most]]
+    rest = sum(share for _, share in top[most:])
+    return rows + ([{"level": f"{len(top) - most} more", "share": rest, "bar": bar(rest)}] if rest else [])

@@ -1,0 +1,228 @@
+"""One settings module. Every value comes from the environment, with a default for one machine."""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from marketplace import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(env.text("MOORAGE_HOME", str(BASE_DIR / "var"))).resolve()
+
+DEBUG = env.flag("MOORAGE_DEBUG", False)
+SECRET_KEY = env.secret_key(HOME)
+PUBLIC_URL = env.url("MOORAGE_PUBLIC_URL", "http://127.0.0.1:8000", schemes={"http", "https"}).rstrip("/")
+ALLOWED_HOSTS = env.names("MOORAGE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE = urlsplit(PUBLIC_URL).scheme == "https"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+    "marketplace.accounts",
+    "marketplace.catalog",
+    "marketplace.matching",
+    "marketplace.jobs",
+    "marketplace.demo",
+]
+
+MIDDLEWARE = [
+    "marketplace.rest.RequestId",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "marketplace.urls"
+ASGI_APPLICATION = "marketplace.asgi.application"
+WSGI_APPLICATION = "marketplace.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+# --- bytes and rows -------------------------------------------------------------------------
+
+DATABASES = {"default": dj_database_url.parse(env.text("MOORAGE_DATABASE_URL", f"sqlite:///{HOME}/db.sqlite3"))}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # WAL + IMMEDIATE: 0 locked errors where Django's defaults gave 26 to 71 % (docs/decisions/0001).
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        "PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": env.cache(env.text("MOORAGE_CACHE_URL", "database://"))}
+STORAGE_URL = env.url("MOORAGE_STORAGE_URL", f"file://{HOME}/storage", schemes={"file", "s3"})
+
+# --- who ------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "mine"
+LOGOUT_REDIRECT_URL = "home"
+KNOX_TOKEN_MODEL = "accounts.ApiToken"
+REST_KNOX = {
+    "TOKEN_MODEL": "accounts.ApiToken",
+    "TOKEN_TTL": timedelta(days=365),
+    "TOKEN_PREFIX": "moor_",
+    "AUTH_HEADER_PREFIX": "Token",
+}
+
+# --- doors ----------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "marketplace.accounts.authentication.ScopedToken",
+        "marketplace.accounts.authentication.Session",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["marketplace.accounts.permissions.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["marketplace.parsers.StrictJson", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "marketplace.rest.answer",
+    "DEFAULT_THROTTLE_RATES": {"tokens": env.text("MOORAGE_RATE_TOKENS", "20/min")},
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Moorage",
+    "DESCRIPTION": "A marketplace of machine-learning models that is searched with data.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "marketplace.jobs.models.ReuseJob.Status",
+        "VersionStatus": "marketplace.catalog.models.Version.Status",
+    },
+}
+
+MAX_MODEL_BYTES = env.number("MOORAGE_MAX_MODEL_MB", 512) * 2**20
+MAX_SPECIFICATION_BYTES = 32 * 2**20
+MAX_DATA_BYTES = env.number("MOORAGE_MAX_DATA_MB", 64) * 2**20
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_SPECIFICATION_BYTES + 2**20
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_SSL_REDIRECT = env.flag("MOORAGE_SSL_REDIRECT", SECURE)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("MOORAGE_BEHIND_PROXY", False) else None
+SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+STATICFILES_DIRS = [BASE_DIR / "marketplace" / "static"]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- jobs -----------------------------------------------------------------------------------
+
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = env.broker(
+    env.url("MOORAGE_BROKER_URL", "filesystem://?poll=0.1", schemes={"filesystem", "redis", "rediss", "amqp", "amqps", "memory"}),
+    HOME,
+)
+CELERY_TASK_ALWAYS_EAGER = env.flag("MOORAGE_EAGER", False)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = env.text("MOORAGE_QUEUE", "moorage")
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
+
+JOB_LEASE_S = env.number("MOORAGE_JOB_LEASE_S", 30)
+JOB_MAX_ATTEMPTS = env.number("MOORAGE_JOB_MAX_ATTEMPTS", 3)
+JOB_REAP_EVERY_S = env.number("MOORAGE_REAP_EVERY_S", 10)
+JOB_BUDGET_S = env.number("MOORAGE_JOB_BUDGET_S", 600)  # what a method may plan with
+JOB_LIMIT_S = env.number("MOORAGE_JOB_LIMIT_S", 1800)  # when it is stopped
+JOBS_PER_USER = env.number("MOORAGE_JOBS_PER_USER", 20)
+
+# Sent by every worker's clock (marketplace/clock.py); `celery beat` understands it too.
+CELERY_BEAT_SCHEDULE = {
+    "reap jobs": {"task": "marketplace.jobs.tasks.reap", "schedule": JOB_REAP_EVERY_S},
+    "reap checks": {"task": "marketplace.catalog.tasks.reap", "schedule": JOB_REAP_EVERY_S},
+    "sweep artifacts": {"task": "marketplace.catalog.tasks.sweep", "schedule": 3600},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # httpx2 tells of each request, kombu that a folder is no host: neither is news.
+    "loggers": {"faiss.loader": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "kombu.connection": {"level": "ERROR"}},
+    "root": {"handlers": ["console"], "level": env.text("MOORAGE_LOG_LEVEL", "INFO")},
+}

@@ -1,0 +1,29 @@
+"""Every address of the site: each app's pages and its part of the API."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from marketplace import health, pages
+from marketplace.accounts import urls as accounts
+from marketplace.catalog import urls as catalog
+from marketplace.jobs import urls as jobs
+from marketplace.matching import urls as matching
+
+api_urls = [*accounts.api_urls, *catalog.api_urls, *matching.api_urls, *jobs.api_urls]
+page_urls = [*accounts.page_urls, *catalog.page_urls, *matching.page_urls, *jobs.page_urls]
+
+urlpatterns = [
+    *page_urls,
+    path("api/v1/", include((api_urls, "api"))),
+    path("api/docs/", pages.api_docs, name="api-docs"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "marketplace.errors.bad_request"
+handler403 = "marketplace.errors.permission_denied"
+handler404 = "marketplace.errors.page_not_found"
+handler500 = "marketplace.errors.server_error"

@@ -1,0 +1,1 @@
+"""Commands: a file is a command, its name the word. Each defines `add(app)`, which registers its function."""

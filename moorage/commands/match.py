@@ -1,0 +1,47 @@
+"""moorage match"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moorage.console import Json, Token, Url, dump, market, say, table, working
+
+
+def add(app: typer.Typer) -> None:
+    @app.command()
+    def match(
+        description: Annotated[Path, typer.Argument(help="What `moorage describe` wrote.")],
+        top: Annotated[int, typer.Option(min=1, max=100, help="How many singles to list.")] = 10,
+        task: Annotated[str | None, typer.Option(help="Only classification or regression.")] = None,
+        target: Annotated[str | None, typer.Option("--target", "-t", help="Only models that predict this.")] = None,
+        licence: Annotated[str | None, typer.Option(help="Only this licence, such as Apache-2.0.")] = None,
+        format: Annotated[str | None, typer.Option(help="Only safetensors, skops, onnx or predictor.")] = None,
+        words: Annotated[str | None, typer.Option("--words", "-q", help="Words that must appear.")] = None,
+        url: Url = None, token: Token = None, as_json: Json = False,
+    ) -> None:
+        """Find the models whose data look like yours: ranked singles, and the mixture that covers the task best.
+
+        Example: moorage match task.json --top 10 --licence Apache-2.0
+        """
+        import specs
+
+        requirement = specs.Specification.read(description)
+        with working("Searching"):
+            found = market(url, token).match(requirement, top=top, task=task, target=target, licence=licence, format=format, q=words)
+        if as_json:
+            return dump(found.document)
+        if not found.singles:
+            say("Nothing in the market fits. " + str(found.document.get("advice") or "Loosen the filters."))
+            raise typer.Exit(4)
+        rows = [[s["rank"], s["reference"], s.get("title", ""), f"{s['mmd']:.4f}", f"{s['coverage']:.0%}", s.get("verdict", "")] for s in found.singles]
+        table(["#", "learnware", "title", "MMD", "covers", ""], rows, right=(0, 3, 4))
+        mixed = found.mixture
+        if len(mixed["members"]) > 1:
+            say(f"Mixture: covers {mixed['coverage']:.0%} at MMD {max(0, mixed['squared_mmd']) ** 0.5:.4f}")
+            table(["weight", "learnware"], [[f"{m['weight']:.3f}", m["reference"]] for m in mixed["members"]], right=(0,))
+        first = found.singles[0].get("columns") or []
+        if first:
+            say("The nearest differs most in: " + ", ".join(column["column"] for column in first[:3]))
+        say(f"In the browser: {found.url}")
+        say(f"Next: moorage reuse {description} --data labelled.csv -o predictor/")

@@ -1,0 +1,65 @@
+"""moorage reuse"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moorage.console import Json, Token, Url, dump, market, say, table, working
+
+
+def add(app: typer.Typer) -> None:
+    @app.command()
+    def reuse(
+        description: Annotated[Path, typer.Argument(help="What `moorage describe` wrote.")],
+        data: Annotated[Path | None, typer.Option("--data", "-d", help="A CSV with labelled rows; 20 to 100 are enough. It is sent to the market.")] = None,
+        target: Annotated[str | None, typer.Option("--target", "-t", help="The column with the labels; the description knows it too.")] = None,
+        method: Annotated[str, typer.Option("--method", "-m", help="auto, or one such as ensemble/routed, merge/average, finetune/head.")] = "auto",
+        params: Annotated[str, typer.Option(help='Parameters of the method as JSON, such as {"alpha": 0.3}.')] = "{}",
+        out: Annotated[Path, typer.Option("--out", "-o", help="A new folder for the predictor.")] = Path("predictor"),
+        url: Url = None, token: Token = None, as_json: Json = False,
+    ) -> None:
+        """Make one predictor of the models that fit, choose by your labels how, and download it.
+
+        Example: moorage reuse task.json --data labelled.csv --target price --method auto -o predictor/
+        """
+        import specs
+        from moorage import tables
+        from moorage.errors import Refused
+
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise Refused(f"{out} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
+        try:
+            wanted = json.loads(params)
+        except ValueError as error:
+            raise Refused(f"--params must be JSON; {error}.", code="wrong-params", hint="Write it as '{\"alpha\": 0.3}'.") from None
+        requirement = specs.Specification.read(description)
+        target = target or requirement.semantic.get("target")
+        if data is not None:
+            if target is None:
+                raise Refused("Labelled rows need --target, the column with the labels.", code="no-target", hint="Name it with --target.")
+            tables.read_labelled(data, target)
+        with working("Matching") as step:
+            job = market(url, token).reuse(requirement, data=data, target=target, method=method, params=wanted)
+            job.wait(seen=lambda row: step(row.get("message") or row["status"], row.get("progress")))
+            step("Downloading")
+            job.download(out)
+        if as_json:
+            return dump({"job": job.id, "folder": str(out), "url": job.url, "evidence": job.evidence, "lineage": job.lineage})
+        show(job.evidence, job.lineage)
+        say(f"[bold]{out}[/] holds the predictor. In the browser: {job.url}")
+        say(f"Next: moorage predict {out} new.csv -o out.csv")
+
+
+def show(evidence: dict, lineage: dict) -> None:
+    """The leaderboard, the rule, the warnings, and what the result is made of."""
+    if evidence.get("leaderboard"):
+        rows = [["→" if r["chosen"] else "", r["method"], f"{r['score']:.4g}", f"{r['low']:.4g} – {r['high']:.4g}"] for r in evidence["leaderboard"]]
+        table(["", "method", evidence["metric"], "95 %"], rows, right=(2,))
+        say(f"Cross-validated on your {evidence['rows']} labelled rows. {evidence['rule']}")
+    for warning in evidence.get("warnings", []):
+        say(f"[yellow]{warning}[/]")
+    members = lineage.get("members", [])
+    if members:
+        say("Made of: " + ", ".join(m["reference"] for m in members) + f" (licence of the result: {lineage.get('licence') or 'none fits all'})")

@@ -1,0 +1,349 @@
+"""The market from Python: describe, match, offer, reuse, download."""
+
+import io
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import specs
+from moorage import tables
+from moorage.credentials import find
+from moorage.errors import MarketError, NotFound, Refused
+from moorage.http import Wire
+
+POLL_S = 0.5
+CHECK_WAIT_S = 300.0
+Seen = Callable[[dict[str, Any]], None]
+
+
+class Market:
+    """A market at `url`, for whoever holds `token` (reading and searching need none).
+
+    What is not given comes from MOORAGE_URL and MOORAGE_TOKEN, else from what `moorage login` kept.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None, *, transport: Any = None) -> None:
+        self.credentials = find(url, token)
+        self._wire = Wire(self.credentials, transport)
+
+    def __repr__(self) -> str:
+        return f"Market({self.credentials.url!r}, token from {self.credentials.source})"
+
+    @property
+    def url(self) -> str:
+        """The market's address."""
+        return self.credentials.url
+
+    def login(self, username: str, password: str, *, name: str = "client", scopes: list[str] | None = None, days: int = 90) -> str:
+        """Make a token with a user name and a password; returns its secret, which is shown this once."""
+        asked = {"username": username, "password": password, "name": name, "scopes": scopes or ["read", "upload", "run"], "days": days}
+        return self._wire.post("tokens", json=asked)["token"]
+
+    def whoami(self) -> dict[str, Any]:
+        """{"username", "token": {"name", "scopes"}}."""
+        return self._wire.get("whoami")
+
+    # -- describing -----------------------------------------------------------------------------
+
+    def spaces(self) -> list[dict[str, Any]]:
+        """Every space of the market: [{"id", "name", "kind", "columns", "learnwares"}]."""
+        return self._wire.get("spaces")
+
+    def space(self, space_id: str) -> specs.Space:
+        """A space by its id; raises NotFound where there is none."""
+        return specs.Space.from_json(self._wire.get(f"spaces/{space_id}")["space"])
+
+    def find_space(self, frame: Any, target: str | None = None) -> specs.Space:
+        """The space that a table's columns fit, the most used first. Only column names and types are sent.
+
+        Raises NotFound that says which columns are missing, extra or of another type in the nearest ones.
+        """
+        found = self._wire.post("spaces/find", json={"columns": specs.Space.columns_of(frame, target)})
+        if found["fits"]:
+            return self.space(found["fits"][0]["id"])
+        raise NotFound("No space of the market has these columns." + "".join(_near(space) for space in found["nearest"][:3]), code="no-space",
+                       hint="Rename the columns to match one, or found a space with --found (space=\"found\").")
+
+    def describe(
+        self, frame: Any, target: str | None = None, *, name: str = "", description: str = "", task: str | None = None,
+        space: specs.Space | str | None = None, points: int = 100, seed: int = 0,
+    ) -> specs.Specification:
+        """Reduce a table to a specification, here: no row leaves the machine.
+
+        `space`: a Space, the id of one, "found" for a new one where none fits, or None to find one by the columns.
+        """
+        tables.check_target(_columns(frame), target)
+        if task is None and target is not None:
+            task = tables.task_of(frame[target])
+        if space is None or space == "found":
+            try:
+                space = self.find_space(frame, target)
+            except NotFound:
+                if space != "found":
+                    raise
+                space = specs.Space.from_table(frame, name=name or "table", target=target)
+        elif isinstance(space, str):
+            space = self.space(space)
+        semantic = {"name": name, "description": description, "task": task, "target": target}
+        rkme = specs.describe(frame, space, points=points, seed=seed)
+        return specs.Specification(space, rkme, {key: value for key, value in semantic.items() if value})
+
+    # -- searching ------------------------------------------------------------------------------
+
+    def search(self, q: str = "", **filters: Any) -> dict[str, Any]:
+        """{"count", "facets", "results"}; filters: task, target, format, licence, owner, space, sort, page."""
+        return self._wire.get("learnwares", q=q, **filters)
+
+    def learnware(self, reference: str) -> dict[str, Any]:
+        """A version by `owner/name@1.0.0`, or the latest by `owner/name`."""
+        return self._wire.get(_path(reference))
+
+    def match(self, requirement: specs.Specification, *, top: int = 10, **filters: str) -> "Match":
+        """What fits a requirement: ranked singles and the best mixture. Filters: task, target, licence, format, q."""
+        asked = {"specification": json.loads(requirement.to_bytes()), "top": top, "filters": {k: v for k, v in filters.items() if v}}
+        return Match(self, self._wire.post("matches", json=asked))
+
+    # -- offering -------------------------------------------------------------------------------
+
+    def offer(
+        self, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str = "1.0.0", title: str = "", card: str = "",
+        target: str | None = None, unit: str | None = None, task: str | None = None, classes: list[str] | None = None, takes: str | None = None,
+        space: specs.Space | None = None, base: str | None = None, wait: bool = True, seen: Seen | None = None,
+    ) -> dict[str, Any]:
+        """Export a fitted model, describe its training data, upload both and wait for the check; returns the version.
+
+        `model` is a scikit-learn estimator that takes X_train's raw columns, a torch module from reuse.architectures that takes
+        the coordinates of `space`, ONNX bytes, or the path of a model file. Rows of X_train stay here.
+        Raises Refused with the reason when the market refuses it.
+        """
+        from moorage import offering
+
+        with tempfile.TemporaryDirectory(prefix="moorage-offer-") as folder:
+            bundle = offering.prepare(
+                self, Path(folder), model, X_train, y_train, name=name, licence=licence, version=version, title=title, card=card, target=target,
+                unit=unit, task=task, classes=classes, takes=takes, space=space, base=base,
+            )
+            return self.push(bundle, wait=wait, seen=seen)
+
+    def push(self, folder: str | Path, *, wait: bool = True, seen: Seen | None = None) -> dict[str, Any]:
+        """Upload a folder with learnware.json, specification.json and the model file that learnware.json names."""
+        from moorage import offering
+
+        manifest, model, specification = offering.read(Path(folder))
+        with model.open("rb") as file:
+            sent = self._wire.post("learnwares", files={
+                "manifest": ("learnware.json", json.dumps(manifest.to_json()).encode(), "application/json"),
+                "model": (model.name, file, "application/octet-stream"),
+                "specification": ("specification.json", specification, "application/json"),
+            })
+        return self.wait_for_check(sent["reference"], seen=seen) if wait else sent
+
+    def wait_for_check(self, reference: str, *, timeout_s: float = CHECK_WAIT_S, seen: Seen | None = None) -> dict[str, Any]:
+        """Wait until the market has checked a version; raises Refused with the reason when it was refused."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            version = self.learnware(reference)
+            if seen:
+                seen(version)
+            if version["status"] == "refused":
+                why = version["status_reason"]
+                raise Refused(f"{reference} was refused: {why['message']}", code=why["code"], hint=why["hint"])
+            if version["status"] != "checking":
+                return version
+            if time.monotonic() > deadline:
+                raise MarketError(f"{reference} is still being checked after {timeout_s:g} s.", code="still-checking",
+                                  hint=f"Is a worker running? Look later: {self.url}{version['url']}")
+            time.sleep(POLL_S)
+
+    def download(self, reference: str, folder: str | Path, *, progress: Callable[[str, int, int], None] | None = None) -> Path:
+        """Fetch a version's files; goes on where it broke off and verifies every SHA-256. Returns the folder."""
+        version, folder = self.learnware(reference), Path(folder)
+        for file in version["files"]:
+            name = Path(file["name"]).name
+            self._wire.download(file["url"], folder / name, sha256=file["sha256"],
+                                progress=(lambda done, total, name=name: progress(name, done, total)) if progress else None)
+        return folder
+
+    # -- reusing --------------------------------------------------------------------------------
+
+    def methods(self) -> list[dict[str, Any]]:
+        """The ways of reuse that a worker offers: [{"method", "kind", "title", "doc", "params", "needs_labels", "needs_family"}]."""
+        return self._wire.get("methods")
+
+    def reuse(
+        self, wanted: Any, *, data: Any = None, target: str | None = None, method: str = "auto", params: dict[str, Any] | None = None,
+        members: list[dict[str, Any]] | None = None, top: int = 10,
+    ) -> "Job":
+        """Ask the market for one predictor of what fits; returns the job, which runs there.
+
+        `wanted` is a Match or a requirement (which is matched first). `data` are labelled rows (DataFrame or CSV path) with the
+        column `target`; they are sent, so that methods can be compared on them. Without them nothing leaves but the requirement.
+        """
+        match = wanted if isinstance(wanted, Match) else self.match(wanted, top=top, target=target or "")
+        target = target or match.semantic.get("target")
+        asked: dict[str, Any] = {"method": method, "params": params or {}, "target": target or ""}
+        asked |= {"members": members} if members else {"match": match.id}
+        if data is None:
+            return Job(self, self._wire.post("jobs", json=asked))
+        form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in asked.items()}
+        return Job(self, self._wire.post("jobs", data=form, files={"data": ("labelled.csv", _csv(data, target), "text/csv")}))
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Your jobs, newest first."""
+        return self._wire.get("jobs")["results"]
+
+    def job(self, job_id: str) -> "Job":
+        """A job of yours by its id; raises NotFound for somebody else's."""
+        return Job(self, self._wire.get(f"jobs/{job_id}"))
+
+
+class Match:
+    """An answer: `singles` ranked, `mixture` with weights; `url` shows it in the browser."""
+
+    def __init__(self, market: Market, document: dict[str, Any]) -> None:
+        self.market, self.document = market, document
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.document["id"]
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return self.market.url + self.document["url"]
+
+    @property
+    def singles(self) -> list[dict[str, Any]]:
+        """The nearest learnwares, best first: rank, reference, mmd, coverage, verdict, columns."""
+        return self.document["singles"]
+
+    @property
+    def mixture(self) -> dict[str, Any]:
+        """{"members": [{"reference", "weight", ...}], "squared_mmd", "coverage"}; weights sum to 1."""
+        return self.document["mixture"]
+
+    @property
+    def semantic(self) -> dict[str, Any]:
+        """The words that the requirement brought."""
+        return self.document.get("semantic") or {}
+
+    def __repr__(self) -> str:
+        if not self.singles:
+            return "Match(nothing fits)"
+        mixed = " + ".join(f"{m['weight']:.2f} {m['reference']}" for m in self.mixture["members"])
+        return f"Match(best {self.singles[0]['reference']} at MMD {self.singles[0]['mmd']:.3f}; mixture {mixed}; {self.url})"
+
+
+class Job:
+    """A reuse that runs on the market's side."""
+
+    def __init__(self, market: Market, document: dict[str, Any]) -> None:
+        self.market, self.document = market, document
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.document["id"]
+
+    @property
+    def status(self) -> str:
+        """queued, running, done, failed or cancelled."""
+        return self.document["status"]
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The leaderboard with intervals, the rule of choice, warnings, and what was not measured."""
+        return self.document["evidence"]
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What the result is made of: members with versions and digests, method, parameters, licence."""
+        return self.document["lineage"]
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return self.market.url + self.document["url"]
+
+    def __repr__(self) -> str:
+        return f"Job({self.id}, {self.document['method']}, {self.status})"
+
+    def refresh(self) -> "Job":
+        """Ask the market how it stands; returns itself."""
+        self.document = self.market._wire.get(f"jobs/{self.id}")
+        return self
+
+    def wait(self, *, timeout_s: float = 3600.0, seen: Seen | None = None) -> "Job":
+        """Wait until it is over; raises MarketError with the reason when it failed or was cancelled."""
+        deadline = time.monotonic() + timeout_s
+        while self.refresh().status in ("queued", "running"):
+            if seen:
+                seen(self.document)
+            if time.monotonic() > deadline:
+                raise MarketError(f"The job is still {self.status} after {timeout_s:g} s.", code="still-running", hint=f"Look later: moorage jobs show {self.id}")
+            time.sleep(POLL_S)
+        if seen:
+            seen(self.document)
+        if self.status != "done":
+            why = self.document.get("error") or {"message": f"The job was {self.status}.", "code": self.status, "hint": ""}
+            raise MarketError(why["message"], code=why["code"], hint=why["hint"])
+        return self
+
+    def cancel(self) -> "Job":
+        """End it, or ask it to stop at its next step; returns itself."""
+        self.document = self.market._wire.post(f"jobs/{self.id}/cancel")
+        return self
+
+    def download(self, folder: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
+        """Fetch the predictor into a new folder; returns it. Run it with `moorage.predict` or `moorage predict`."""
+        from reuse import predictor
+
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()):
+            raise Refused(f"{folder} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
+        result = self.refresh().document["result"]
+        if result is None:
+            raise MarketError(f"The job has no result; it is {self.status}.", code="no-result", hint=f"moorage jobs show {self.id}")
+        with tempfile.TemporaryDirectory(prefix="moorage-") as scratch:
+            bundle = self.market._wire.download(result["url"], Path(scratch) / "predictor.zip", sha256=result["sha256"], progress=progress)
+            predictor.unpack(bundle, folder)
+        return folder
+
+    def offer(self, name: str, *, wait: bool = True, seen: Seen | None = None, **words: str) -> dict[str, Any]:
+        """Offer the result as a new learnware of yours, with its lineage. Words: version, title, licence, card."""
+        version = self.market._wire.post(f"jobs/{self.id}/offer", json={"name": name, **{k: v for k, v in words.items() if v}})
+        return self.market.wait_for_check(version["reference"], seen=seen) if wait else version
+
+
+def _columns(frame: Any) -> Any:
+    import pandas as pd
+
+    return frame if hasattr(frame, "columns") else pd.DataFrame(frame)
+
+
+def _near(space: dict[str, Any]) -> str:
+    parts = [f"{word} {', '.join(space[key][:5])}{' …' if len(space[key]) > 5 else ''}" for key, word in (("missing", "lacks"), ("wrong_type", "has words for numbers in")) if space[key]]
+    extra = f"; yours besides: {', '.join(space['extra'][:5])}" if space["extra"] else ""
+    return f" Nearest is {space['name']!r}: your table {' and '.join(parts)}{extra}."
+
+
+def _path(reference: str) -> str:
+    owner, slash, rest = reference.partition("/")
+    name, at, number = rest.partition("@")
+    if not (owner and slash and name):
+        raise Refused(f"A learnware is named owner/name or owner/name@1.0.0; got {reference!r}.", code="wrong-reference", hint="Look it up: moorage search")
+    return f"learnwares/{owner}/{name}" + (f"/{number}" if at else "")
+
+
+def _csv(data: Any, target: str | None) -> bytes:
+    if isinstance(data, str | Path):
+        return Path(data).read_bytes()
+    frame = _columns(data)
+    tables.check_target(frame, target)
+    out = io.StringIO()
+    frame.to_csv(out, index=False)
+    return out.getvalue().encode()

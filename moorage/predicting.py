@@ -1,0 +1,39 @@
+"""Running what was downloaded: a predictor, or a single learnware."""
+
+from pathlib import Path
+from typing import Any
+
+from moorage.errors import Refused
+
+
+def predict(folder: str | Path, frame: Any) -> Any:
+    """Predict a table's rows with a predictor's (or a downloaded learnware's) folder; returns a reuse.predictor.Prediction.
+
+    The models run in a sandbox on this machine. Raises Refused when `moorage[reuse]` is not installed.
+    """
+    folder = Path(folder)
+    try:
+        import torch  # noqa: F401
+
+        from reuse import predictor
+    except ImportError as error:
+        raise Refused(f"Running models needs {error.name or 'torch'}, which is not installed.", code="no-reuse", hint='pip install "moorage[reuse]"') from None
+    if (folder / "predictor.json").is_file():
+        return predictor.load(folder).predict(frame)
+    if (folder / "learnware.json").is_file():
+        return predictor.of_learnware(folder).predict(frame)
+    raise Refused(f"{folder} holds neither predictor.json nor learnware.json.", code="no-predictor",
+                  hint="Make one with `moorage reuse`, or fetch a learnware with `moorage download`.")
+
+
+def predicted(folder: Path, frame: Any) -> Any:
+    """The table with a column `predicted_<target>`, and for classes one of each probability."""
+    answer = predict(folder, frame)
+    result = frame.copy()
+    if answer.probabilities is None:
+        result[f"predicted_{answer.target}"] = answer.values
+        return result
+    result[f"predicted_{answer.target}"] = answer.labels
+    for i, name in enumerate(answer.classes):
+        result[f"probability_{name}"] = answer.probabilities[:, i].round(6)
+    return result

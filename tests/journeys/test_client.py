@@ -1,0 +1,240 @@
+"""The client against a running market: from Python, and from the command line as a person types it."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import moorage
+from specs import SpecError
+from tests.journeys import models
+from tests.journeys.site import PASSWORD, ROOT
+
+
+@pytest.fixture(scope="module")
+def market(site, catalog):
+    return moorage.Market(site.url, site.token("bob", ["read", "upload", "run"]))
+
+
+@pytest.fixture
+def shell(site, tmp_path):
+    """shell("match", "task.json", ...) -> the finished process; its home and its folder are empty at first."""
+
+    def run(*words, code=0, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
+        done = subprocess.run([sys.executable, "-m", "moorage", *map(str, words)], cwd=tmp_path, capture_output=True, text=True, timeout=180, input=environment.pop("input", None),
+                              env=kept | {"MOORAGE_URL": site.url, "HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "PYTHONPATH": str(ROOT), "COLUMNS": "140"} | environment)
+        assert done.returncode == code, done.stderr + done.stdout
+        return done
+
+    return run
+
+
+def asked(n=200):
+    return models.part(0.1, 0.7).head(n)
+
+
+def test_one_call_offers_a_fitted_pipeline(market):
+    frame = models.part(0.0, 0.7)
+    seen = []
+    made = market.offer(models.fitted(frame), frame.drop(columns=models.TARGET), frame[models.TARGET], name="by-one-call", licence="MIT", card="# Made in one call", seen=seen.append)
+    assert made["status"] == "usable" and made["reference"] == "bob/by-one-call@1.0.0" and made["task"] == "classification" and seen
+
+
+def test_one_call_offers_a_network(market):
+    from reuse import architectures
+    from reuse.finetune import train
+    from reuse.finetune.full import tune
+
+    frame = models.part(0.0, 0.7)
+    space = market.find_space(frame, models.TARGET)
+    module = architectures.build("mlp", {"inputs": space.d, "hidden": [8], "outputs": 2})
+    y = (frame[models.TARGET] == "malignant").to_numpy().astype(int)
+    train(module, space.encode(frame), y, 2, tune(module, epochs=20, lr=0.01))
+    made = market.offer(module, frame.drop(columns=models.TARGET), frame[models.TARGET], name="a-network", licence="Apache-2.0", space=space)
+    assert made["status"] == "usable" and made["format"] == "safetensors"
+
+
+def test_an_offer_that_lies_is_refused_with_the_markets_reason(market):
+    frame = models.part(0.0, 0.7)
+    with pytest.raises(moorage.Refused) as refused:
+        market.offer(models.fitted(frame), frame.drop(columns=models.TARGET), frame[models.TARGET], name="liar", licence="MIT", classes=["yes", "no"])
+    assert refused.value.code == "signature-lies"
+
+
+def test_the_same_version_twice_is_a_conflict(market):
+    frame = models.part(0.0, 0.7)
+    with pytest.raises(moorage.Conflict, match=r"1\.0\.1"):
+        for _ in range(2):
+            market.offer(models.fitted(frame), frame.drop(columns=models.TARGET), frame[models.TARGET], name="twice", licence="MIT")
+
+
+def test_describe_match_reuse_predict(market, tmp_path):
+    frame = asked()
+    requirement = market.describe(frame.drop(columns=models.TARGET))
+    match = market.match(requirement, target=models.TARGET)
+    assert match.singles and "mixture" in repr(match)
+    job = market.reuse(match, data=frame.head(40), target=models.TARGET).wait(timeout_s=180)
+    folder = job.download(tmp_path / "predictor")
+    found = moorage.predict(folder, asked())
+    assert (found.labels == asked()[models.TARGET].to_numpy()).mean() > 0.85
+    assert job.evidence["leaderboard"] and job.lineage["licence"]
+    with pytest.raises(moorage.Refused, match="not empty"):
+        job.download(folder)
+
+
+def test_a_download_goes_on_where_it_broke_off_and_runs(market, tmp_path):
+    reference = "alice/nuclei-small"
+    whole = market.download(reference, tmp_path / "whole")
+    model = next(p for p in whole.iterdir() if p.suffix == ".skops")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / (model.name + ".part")).write_bytes(model.read_bytes()[:1000])
+    seen = []
+    market.download(reference, broken, progress=lambda name, done, total: seen.append((name, done)))
+    assert (broken / model.name).read_bytes() == model.read_bytes()
+    assert min(done for name, done in seen if name == model.name) > 1000
+    assert moorage.predict(whole, asked(5)).labels.shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (lambda: asked().rename(columns={"radius": "Radius"}), "radius"),
+        (lambda: asked().assign(radius="wide"), "radius"),
+        (lambda: asked().assign(radius=np.inf), "radius"),
+        (lambda: asked().assign(radius=np.nan), "radius"),
+        (lambda: asked(1), "row"),
+        (lambda: asked().head(0), "row"),
+    ],
+)
+def test_a_table_that_can_not_be_described_says_why(market, frame, words):
+    with pytest.raises((moorage.MarketError, SpecError)) as refused:
+        market.describe(frame().drop(columns=models.TARGET))
+    assert words in str(refused.value) and refused.value.code and refused.value.hint
+
+
+def test_missing_values_are_described_all_the_same(market):
+    frame = asked().drop(columns=models.TARGET).copy()
+    frame.iloc[::5, 2] = np.nan
+    assert market.describe(frame).rkme.n == len(frame)
+
+
+def test_nobody_answers(tmp_path):
+    with pytest.raises(moorage.MarketUnreachable, match=r"run\.py"):
+        moorage.Market("http://127.0.0.1:9", "x").whoami()
+
+
+def test_a_token_without_the_scope_is_not_allowed(site, catalog):
+    reader = moorage.Market(site.url, site.token("charlie", ["read"]))
+    match = reader.match(reader.describe(asked().drop(columns=models.TARGET)))
+    with pytest.raises(moorage.NotAllowed, match="run"):
+        reader.reuse(match)
+
+
+def test_somebody_elses_job_is_not_found(site, market):
+    job = market.reuse(market.match(market.describe(asked().drop(columns=models.TARGET))))
+    other = moorage.Market(site.url, site.token("charlie", ["read", "run"]))
+    for attempt in (lambda: other.job(job.id), lambda: other._wire.post(f"jobs/{job.id}/cancel")):
+        with pytest.raises(moorage.NotFound):
+            attempt()
+    job.wait(timeout_s=120)
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+
+def test_the_walk_of_a_person_with_a_spreadsheet(shell, tmp_path, catalog):
+    asked().to_csv(tmp_path / "nuclei.csv", index=False)
+    asked().head(40).to_csv(tmp_path / "labelled.csv", index=False)
+    models.part(0.1, 0.7).tail(30).drop(columns=models.TARGET).to_csv(tmp_path / "new.csv", index=False)
+
+    assert "moorage login" in shell("whoami", code=3).stderr
+    shell("login", "--username", "charlie", input=PASSWORD + "\n")
+    kept = tmp_path / ".config" / "moorage" / "credentials.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and PASSWORD not in kept.read_text()
+    assert "charlie" in shell("whoami").stderr
+
+    said = shell("describe", "nuclei.csv", "--target", models.TARGET, "-o", "task.json").stderr
+    assert "moorage match task.json" in said
+    assert b"radius" in (tmp_path / "task.json").read_bytes()
+    said = shell("match", "task.json", "--top", "3")
+    assert "nuclei-" in said.stdout and "moorage reuse" in said.stderr
+    said = shell("reuse", "task.json", "--data", "labelled.csv", "--target", models.TARGET, "--method", "auto", "-o", "predictor/")
+    assert "scratch" in said.stdout and "moorage predict" in said.stderr
+    shell("predict", "predictor/", "new.csv", "-o", "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    truth = models.part(0.1, 0.7).tail(30)[models.TARGET].to_numpy()
+    assert (out[f"predicted_{models.TARGET}"] == truth).mean() > 0.8 and out.filter(like="probability_").sum(axis=1).round(4).eq(1).all()
+
+    rows = json.loads(shell("jobs", "--json").stdout)
+    shell("jobs", "show", rows[0]["id"])
+    shell("jobs", "download", rows[0]["id"], "-o", "again")
+    assert (tmp_path / "again" / "predictor.json").exists()
+    shell("download", "alice/nuclei-small", "-o", "small")
+    shell("predict", "small", "new.csv", "-o", "small.csv")
+    assert "nuclei-small" in shell("search", "small").stdout
+
+
+def test_a_pickle_is_converted_described_and_pushed(shell, tmp_path, site, catalog):
+    import hashlib
+
+    import joblib
+
+    frame = models.part(0.2, 0.9)
+    joblib.dump(models.fitted(frame), tmp_path / "model.joblib")
+    assert shell("convert", "model.joblib", "-o", "model.skops", code=1, input="n\n") and not (tmp_path / "model.skops").exists()
+    shell("convert", "model.joblib", "-o", "model.skops", "--yes")
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    offer = tmp_path / "offer"
+    offer.mkdir()
+    shell("describe", "train.csv", "--target", models.TARGET, "-o", offer / "specification.json")
+    data = (tmp_path / "model.skops").read_bytes()
+    (offer / "model.skops").write_bytes(data)
+    space = json.loads((offer / "specification.json").read_text())["space_id"]
+    document = {
+        "format": "moorage.learnware/1", "name": "pushed", "version": "1.0.0", "task": "classification", "licence": "MIT", "input": {"space": space, "takes": "columns"},
+        "output": {"kind": "classes", "target": models.TARGET, "classes": models.CLASSES},
+        "model": {"format": "skops", "file": "model.skops", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)},
+    }
+    (offer / "learnware.json").write_text(json.dumps(document))
+    token = site.token("bob", ["read", "upload"])
+    assert "usable" in shell("push", offer, MOORAGE_TOKEN=token).stderr
+    assert "1.0.1" in shell("push", offer, MOORAGE_TOKEN=token, code=5).stderr
+    (offer / "model.skops").write_bytes(data[:-1])
+    assert "SHA-256" in shell("push", offer, MOORAGE_TOKEN=token, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"), ("", "empty"), ("radius;texture\n1;2\n3;4\n", "semicolons"), ("a,b\n1,2,3\n4,5,6,7\n", "CSV"), ("radius,texture\n1,2\n", "row"),
+        (b"\xff\xfe\x00\x01\x02", "UTF-8"), ("colour,size\nred,1\nblue,2\n", "No space"),
+    ],
+)
+def test_a_wrong_file_is_told_what_is_wrong_with_it(shell, tmp_path, catalog, content, words):
+    if content is not None:
+        (tmp_path / "data.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = shell("describe", "data.csv", "-o", "task.json", code=4 if words == "No space" else 2)
+    assert words in done.stderr and "Traceback" not in done.stderr and "→" in done.stderr and not (tmp_path / "task.json").exists()
+
+
+@pytest.mark.parametrize("words", [["match", "nothing.json"], ["match", "text.json"], ["reuse", "text.json"], ["predict", "nowhere", "data.csv"], ["download", "nobody/nothing"],
+                                   ["download", "noslash"], ["jobs", "show", "6a521542-3666-4cf6-ba1d-93871496fe4f"], ["push", "nowhere"], ["convert", "none.joblib", "-o", "m.skops"]])
+def test_no_mistake_ends_in_a_traceback(shell, tmp_path, site, catalog, words):
+    (tmp_path / "text.json").write_text("hello")
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
+    done = subprocess.run([sys.executable, "-m", "moorage", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                          env=kept | {"MOORAGE_URL": site.url, "MOORAGE_TOKEN": site.token("bob", ["read", "run", "upload"]), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)})
+    assert done.returncode not in (0, 1) and "Traceback" not in done.stderr and "✗" in done.stderr, done.stderr
+
+
+def test_help_is_quick_to_read_and_names_every_command(shell):
+    said = shell("--help").stdout
+    assert all(word in said for word in ("describe", "match", "reuse", "predict", "push", "convert", "login", "whoami", "jobs", "download"))

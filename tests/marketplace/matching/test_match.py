@@ -1,0 +1,220 @@
+import json
+
+import numpy as np
+import pytest
+
+import specs
+from marketplace.catalog.models import Artifact, Change, Version
+from marketplace.errors import Refused
+from marketplace.matching import index
+from marketplace.matching.models import Match
+from marketplace.matching.services import match
+from tests.marketplace.rows import homes, offered, requirement, table
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def space():
+    return homes()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def catalog(alice, space, rng):
+    """Three of Alice's learnwares: near 0, at 3, at 6."""
+    return {shift: offered(alice, f"at-{shift}", space, table(rng, shift)) for shift in (0, 3, 6)}
+
+
+def ask(space, frame, user=None, filters=None, top=10, **semantic):
+    return match(user=user, specification=requirement(space, frame, **semantic), filters=filters or {}, top=top)
+
+
+def names(row):
+    return [single["reference"] for single in row.result["singles"]]
+
+
+def test_the_learnware_with_the_same_data_comes_first(catalog, space, rng, bob):
+    row = ask(space, table(rng), bob)
+    best = row.result["singles"][0]
+    assert names(row) == ["alice/at-0@1.0.0", "alice/at-3@1.0.0", "alice/at-6@1.0.0"]
+    assert best["verdict"] == "same"
+    assert best["coverage"] > 0.8
+    assert row.owner == bob
+
+
+def test_distances_are_the_exact_ones(catalog, space, rng):
+    document = requirement(space, table(rng, 1.0))
+    row = match(user=None, specification=document, filters={})
+    mine = specs.Specification.from_bytes(document).rkme
+    for single in row.result["singles"]:
+        theirs = index.singles(space.id, mine, allowed=[Version.objects.get(pk=single["id"]).pk], top=1)[0].rkme
+        assert single["squared_mmd"] == pytest.approx(specs.squared_mmd(mine, theirs), abs=1e-9)
+        assert single["mmd"] == pytest.approx(single["squared_mmd"] ** 0.5)
+
+
+def test_the_column_that_differs_is_named_first(catalog, space, rng):
+    far = ask(space, table(rng)).result["singles"][2]
+    assert far["columns"][0]["column"] == "area"
+    assert far["columns"][0]["requirement"]["mean"] == pytest.approx(0, abs=0.3)
+    assert far["columns"][0]["other"]["mean"] == pytest.approx(6, abs=0.3)
+    assert "area" in " ".join(far["sentences"])
+
+
+def test_a_mixed_requirement_is_best_met_by_a_mixture(catalog, space, rng):
+    parts = [table(rng, shift) for shift in (0, 6)]
+    both = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    mixture = ask(space, both).result["mixture"]
+    assert {member["reference"] for member in mixture["members"]} >= {"alice/at-0@1.0.0", "alice/at-6@1.0.0"}
+    assert sum(member["weight"] for member in mixture["members"]) == pytest.approx(1)
+    assert mixture["closer"] > 5
+    assert mixture["coverage"] > 0.8
+    assert "closer" in mixture["sentences"][0]
+
+
+def test_a_mixture_holds_learnwares_that_answer_one_question(catalog, alice, space, rng):
+    offered(alice, "price", space, table(rng, 6), task="regression", target="price",
+            output={"kind": "value", "target": "price", "unit": "EUR"})
+    parts = [table(rng, shift) for shift in (0, 0, 6)]
+    both = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    mixture = ask(space, both).result["mixture"]
+    assert mixture["target"] == "kind"
+    assert "alice/price@1.0.0" not in {member["reference"] for member in mixture["members"]}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [({"task": "regression"}, ["alice/price@1.0.0"]), ({"target": "kind"}, ["alice/kind@1.0.0"]),
+     ({"licence": "MIT"}, ["alice/price@1.0.0"]), ({"format": "skops"}, ["alice/kind@1.0.0"]), ({"q": "price"}, ["alice/price@1.0.0"])],
+)
+def test_words_hold_for_every_hit_and_member(alice, space, rng, filters, expected):
+    offered(alice, "kind", space, table(rng), format="skops")
+    offered(alice, "price", space, table(rng), task="regression", target="price", licence="MIT",
+            output={"kind": "value", "target": "price", "unit": "EUR"})
+    row = ask(space, table(rng), filters=filters)
+    assert names(row) == expected
+    assert [member["reference"] for member in row.result["mixture"]["members"]] == expected
+
+
+def test_the_requirements_own_words_narrow_the_search(catalog, alice, space, rng):
+    offered(alice, "price", space, table(rng), task="regression", target="price",
+            output={"kind": "value", "target": "price", "unit": "EUR"})
+    row = ask(space, table(rng), task="regression", target="price")
+    assert names(row) == ["alice/price@1.0.0"]
+    assert row.result["relaxed"] == []
+
+
+def test_own_words_that_nobody_answers_give_way_and_it_is_said(catalog, space, rng):
+    row = ask(space, table(rng), task="classification", target="colour")
+    assert len(names(row)) == 3
+    assert row.result["relaxed"][0]["filter"] == "target"
+    assert "colour" in row.result["relaxed"][0]["message"]
+
+
+def test_the_users_filters_never_give_way(catalog, space, rng):
+    row = ask(space, table(rng), filters={"target": "colour"})
+    assert row.result["singles"] == []
+    assert row.result["mixture"]["members"] == []
+    assert "colour" in row.result["advice"][0]
+
+
+def test_an_empty_space_is_answered_with_advice(catalog, space, rng):
+    Version.objects.update(status=Version.Status.WITHDRAWN, is_latest=False)
+    row = ask(space, table(rng))
+    assert row.result["singles"] == []
+    assert "Nobody offers" in row.result["advice"][0]
+
+
+def test_a_withdrawn_learnware_is_gone_at_once_even_if_nobody_told_the_index(catalog, space, rng):
+    assert "alice/at-0@1.0.0" in names(ask(space, table(rng)))
+    Version.objects.filter(pk=catalog[0].pk).update(status=Version.Status.WITHDRAWN, is_latest=False)
+    row = ask(space, table(rng))
+    assert "alice/at-0@1.0.0" not in names(row)
+    assert "alice/at-0@1.0.0" not in {member["reference"] for member in row.result["mixture"]["members"]}
+
+
+def test_what_is_offered_after_the_first_search_is_found_by_the_next(catalog, alice, space, rng):
+    ask(space, table(rng))
+    offered(alice, "fresh", space, table(rng, 9))
+    assert names(ask(space, table(rng, 9)))[0] == "alice/fresh@1.0.0"
+
+
+def test_a_new_version_takes_the_place_of_the_old_one(catalog, alice, space, rng):
+    ask(space, table(rng))
+    offered(alice, "at-0", space, table(rng, 9), number="2.0.0")
+    found = names(ask(space, table(rng, 9)))
+    assert found[0] == "alice/at-0@2.0.0"
+    assert "alice/at-0@1.0.0" not in found
+
+
+def test_a_change_with_a_lower_number_that_appears_late_is_not_missed(catalog, alice, space, rng):
+    """On PostgreSQL numbers are given before the commit: 12 may be seen before 11."""
+    late = offered(alice, "late", space, table(rng, 9))
+    number = Change.objects.get(version=late).pk
+    Change.objects.filter(pk=number).delete()
+    Change.objects.create(pk=number + 1, space_id=space.id, version=catalog[0])
+    Version.objects.filter(pk=late.pk).update(is_latest=False, status=Version.Status.CHECKING)
+    ask(space, table(rng))
+    Version.objects.filter(pk=late.pk).update(is_latest=True, status=Version.Status.USABLE)
+    Change.objects.create(pk=number, space_id=space.id, version=late)
+    assert names(ask(space, table(rng, 9)))[0] == "alice/late@1.0.0"
+
+
+def test_a_damaged_specification_leaves_the_rest_findable(catalog, space, rng, caplog):
+    index.forget()
+    damaged = catalog[3].specification
+    Version.objects.filter(pk=catalog[3].pk).update(specification=Artifact.objects.create(sha256="0" * 64, size=1))
+    assert names(ask(space, table(rng))) == ["alice/at-0@1.0.0", "alice/at-6@1.0.0"]
+    assert "can not be read" in caplog.text
+    assert damaged
+
+
+def test_the_requirement_is_kept_as_an_artifact(catalog, space, rng):
+    document = requirement(space, table(rng))
+    row = match(user=None, specification=json.loads(document), filters={})
+    assert row.specification.size == len(document)
+    assert row.owner is None
+
+
+def test_a_space_that_nobody_founded_is_refused_with_the_nearest(catalog, rng):
+    frame = table(rng)
+    frame["garden"] = frame.pop("rooms")
+    other = specs.Space.from_table(frame, name="gardens")
+    with pytest.raises(Refused) as refused:
+        ask(other, frame)
+    assert refused.value.status == 422
+    assert "rooms" in refused.value.hint
+    assert "garden" in refused.value.hint
+    assert Match.objects.count() == 0
+    assert not Artifact.objects.filter(requirement_of__isnull=False).exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d.pop("points"),
+        lambda d: d.update(n=-1),
+        lambda d: d["points"].update(shape=[10_000_000, 4]),
+        lambda d: d.update(space_id="0" * 64),
+        lambda d: d["weights"].update(data=""),
+        lambda d: d["space"]["kernel"].update(sigma=0),
+    ],
+)
+def test_a_spoilt_requirement_is_refused_and_leaves_nothing(catalog, space, rng, spoil):
+    document = json.loads(requirement(space, table(rng)))
+    spoil(document)
+    before = Artifact.objects.count()
+    with pytest.raises(Refused) as refused:
+        match(user=None, specification=document, filters={})
+    assert refused.value.code
+    assert (Match.objects.count(), Artifact.objects.count()) == (0, before)
+
+
+@pytest.mark.parametrize("filters", [{"colour": "red"}, {"task": 3}, {"q": "x" * 500}, ["task"]])
+def test_filters_that_make_no_sense_are_refused(catalog, space, rng, filters):
+    with pytest.raises(Refused):
+        match(user=None, specification=requirement(space, table(rng)), filters=filters)
