@@ -15,6 +15,9 @@ from specs.checks import SpecError, whole
 from specs.rkme import Rkme, inner, same_frame
 
 
+ROUNDS = 8
+
+
 @dataclass(frozen=True)
 class Mixture:
     """`members` index the candidates; `weights` (m,) sum to 1; `gap` >= squared_mmd - optimum (unbounded in members)."""
@@ -63,7 +66,7 @@ def solve(gram: np.ndarray, cross: np.ndarray, norm: float, *, floor: float, max
     single = np.diag(gram) - 2 * cross
     active, w = [int(np.argmin(single))], np.ones(1)
     value = norm + single[active[0]]
-    while True:
+    for _ in range(ROUNDS * max_members):  # each round brings the value down by more than the floor; rounding must not make it run on
         residual = cross - gram[:, active] @ w  # <mu_req - mu_mix, mu_i>
         gap = 2 * (residual.max() - w @ residual[active])
         best = int(np.argmax(residual))
@@ -72,7 +75,7 @@ def solve(gram: np.ndarray, cross: np.ndarray, norm: float, *, floor: float, max
         tried = [*active, best]
         weights = simplex(gram[np.ix_(tried, tried)], cross[tried])
         reached = norm + weights @ gram[np.ix_(tried, tried)] @ weights - 2 * weights @ cross[tried]
-        if value - reached < max(1e-3 * value, floor):
+        if value - reached <= max(1e-3 * value, floor, 1e-15):
             break
         kept = weights > 1e-6
         active, w, value = [i for i, k in zip(tried, kept, strict=True) if k], weights[kept] / weights[kept].sum(), reached
