@@ -32,13 +32,21 @@ def chunks(n: int, width: int) -> Iterator[slice]:
         yield slice(start, min(n, start + step))
 
 
-def mean_embedding(X: np.ndarray, Z: np.ndarray, sigma: float) -> np.ndarray:
-    """mu_X(Z[k]) = mean_i k(X[i], Z[k]), against all rows, in chunks. X (n, d), Z (K, d); returns (K,) float64."""
+def mean_embedding(X: np.ndarray, Z: np.ndarray, sigma: float, weights: np.ndarray | None = None) -> np.ndarray:
+    """mu_X(Z[k]) = sum_i p_i k(X[i], Z[k]) with shares p = weights / their sum, or 1/n; X (n, d), Z (K, d); returns (K,) float64."""
+    p = np.ones(len(X)) if weights is None else weights
+    return weighted_embedding(X, p, Z, sigma) / p.sum()
+
+
+def weighted_embedding(X: np.ndarray, p: np.ndarray, Z: np.ndarray, sigma: float) -> np.ndarray:
+    """sum_i p_i k(X[i], Z[k]) for each k, in chunks, kernels in the type of X; X (n, d), p (n,), Z (K, d); returns (K,) float64."""
     total = np.zeros(len(Z))
     Z = np.asarray(Z, dtype=X.dtype)
     for rows in chunks(len(X), len(Z)):
-        total += gaussian(X[rows], Z, sigma).sum(axis=0, dtype=np.float64)
-    return total / len(X)
+        K = gaussian(X[rows], Z, sigma)
+        K *= p[rows, None].astype(X.dtype)
+        total += K.sum(axis=0, dtype=np.float64)
+    return total
 
 
 def squared_norm(X: np.ndarray, sigma: float) -> float:

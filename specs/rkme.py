@@ -76,6 +76,11 @@ class Rkme:
         """||mu||^2 = w' K w."""
         return inner(self, self)
 
+    @property
+    def floor(self) -> float:
+        """(1 - ||mu||^2) / n: how far, squared, a sample of this size lies from what it was drawn from, on average. A fit below it gains nothing."""
+        return max(0.0, 1.0 - self.squared_norm - (self.fit or 0.0)) / self.n
+
     def at(self, X: np.ndarray) -> np.ndarray:
         """mu(x) for each row of X (n, d), by the normalised weights; returns (n,) in [0, 1]."""
         w = self.distribution
