@@ -88,6 +88,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache(env.text("MOORAGE_CACHE_URL", "database://"))}
+# What proposes neighbours: faiss: in each process, or a Milvus that several machines share.
+INDEX_URL = env.url("MOORAGE_INDEX_URL", "faiss:", schemes={"faiss", "milvus"})
 STORAGE_URL = env.url("MOORAGE_STORAGE_URL", f"file://{HOME}/storage", schemes={"file", "s3"})
 
 # --- who ------------------------------------------------------------------------------------

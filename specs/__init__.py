@@ -12,12 +12,13 @@ from specs.explain import ColumnDifference, coverage, explain
 from specs.mixture import Mixture, mixture
 from specs.reduce import reduce
 from specs.rkme import Rkme, squared_mmd
+from specs.scores import Score, score, unbiased_squared_mmd
 from specs.space import Space, SpaceFit
 from specs.specification import Specification
 
 __all__ = [
-    "Column", "ColumnDifference", "Mixture", "Rkme", "Space", "SpaceFit", "SpecError", "Specification",
-    "coverage", "describe", "explain", "mixture", "reduce", "squared_mmd",
+    "Column", "ColumnDifference", "Mixture", "Rkme", "Score", "Space", "SpaceFit", "SpecError", "Specification",
+    "coverage", "describe", "explain", "mixture", "reduce", "score", "squared_mmd", "unbiased_squared_mmd",
 ]
 
 

@@ -14,10 +14,11 @@ SLACK, SOFT = 0.1, 0.4  # of the range, since points lie inside it; scales. Halv
 
 @dataclass(frozen=True)
 class ColumnDifference:
-    """One column's squared MMD between the two marginals, and what each side holds in raw units."""
+    """One column's squared MMD between the two marginals, its share of their sum, and what each side holds in raw units."""
 
     column: str
     squared_mmd: float
+    share: float
     requirement: dict[str, Any]
     other: dict[str, Any]
 
@@ -55,7 +56,8 @@ def explain(requirement: Rkme, other: Rkme, space: Space) -> list[ColumnDifferen
     """Each column's part in the difference, largest first.
 
     The squared MMD of the marginals over that column's coordinates, under the space's kernel shrunk to their
-    number (sigma * sqrt(width / d)); both sides normalised to mass 1.
+    number (sigma * sqrt(width / d)); both sides normalised to mass 1. Their mean is the squared MMD under the additive kernel
+    (1/m) sum_j k_j, so the parts sum up to all that columns show one by one; how columns hang together is beyond it.
     """
     same_frame(requirement, other)
     a, b = requirement.points.astype(np.float64), other.points.astype(np.float64)
@@ -69,8 +71,10 @@ def explain(requirement: Rkme, other: Rkme, space: Space) -> list[ColumnDifferen
             - 2 * v @ kernels.gaussian(A, B, sigma) @ w
             + w @ kernels.gaussian(B, B, sigma) @ w
         )
-        found.append(ColumnDifference(name, float(max(0.0, squared)), _summary(column, A, v), _summary(column, B, w)))
-    return sorted(found, key=lambda difference: -difference.squared_mmd)
+        found.append((name, float(max(0.0, squared)), _summary(column, A, v), _summary(column, B, w)))
+    total = sum(squared for _, squared, *_ in found) or 1.0
+    parts = [ColumnDifference(name, squared, squared / total, ours, theirs) for name, squared, ours, theirs in found]
+    return sorted(parts, key=lambda difference: -difference.squared_mmd)
 
 
 def _summary(column: Any, Z: np.ndarray, w: np.ndarray) -> dict[str, Any]:

@@ -1,112 +1,351 @@
-"""One space's specifications, searched: FAISS proposes by L2, exact kernel distances rank.
+"""One space's specifications, searched: an engine proposes by vectors, exact kernel distances rank.
 
-The only file of `specs` that loads faiss.
+Two engines over the same numbers: "near" holds 64 principal components under L2 (singles), "pull" holds 512 under the inner product (the oracle
+of mixtures). Points lie in a PointStore, in memory or in files. The only file of `specs` besides the engines that loads faiss.
 """
 
+import hashlib
+import json
+import shutil
 import threading
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
-import faiss
 import numpy as np
 
-from specs.embedding import Embedding
-from specs.mixture import cross_of, gram_of, noise_floor, solve
-from specs.rkme import Rkme, same_frame, squared_mmd
+from specs.checks import SpecError
+from specs.embedding import Embedding, Projection
+from specs.engines import connect
+from specs.labels import Labels, label_distance
+from specs.mixture import Found, frank_wolfe
+from specs.points import Block, Key, PointStore
+from specs.rkme import Rkme, squared_mmd
 from specs.space import Space
 
-PROPOSED = 100  # recall@10 of the exact order is 1.0 at this depth (docs/benchmarks)
-MIXED = 256
+PROPOSED = 100  # recall@10 of the exact order is .999 and more at this depth (docs/benchmarks/matching.md)
+LABELLED = 1_000  # where labels decide among many whose inputs look the same
+FIT_ON = 10_000  # specifications that the components are fitted on
+FEW = 2_000  # up to here every allowed specification is looked at exactly
+PULL = 512
+SNAPSHOT = "moorage.index/1"
+Accept = Callable[[Sequence[Key]], Collection[Key]]
+
+
+def near_width(d: int) -> int:
+    """How many components tell specifications of d coordinates apart: 64, and 256 for the many coordinates of encoders."""
+    return 64 if d <= 128 else 256
 
 
 class SpaceIndex:
-    """Keys and their RKMEs; safe to read from several threads while one adds or removes."""
+    """Keys (UUIDs or whole numbers) and their RKMEs; safe to use from several threads.
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
+    `folder` keeps the points in files; `engine` is an engine's URL. Components are fitted anew when the index has grown fourfold since, up to
+    10,000 specifications; so the first thousand see a few short rebuilds and no later one.
+    """
+
+    def __init__(self, space: Space, *, folder: Path | None = None, engine: str = "faiss:") -> None:
+        self.space, self.folder, self._url = space, folder, engine
         self._embedding = Embedding(space)
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatL2(self._embedding.width))
-        self._rkmes: dict[int, Rkme] = {}
-        self._keys: dict[int, Hashable] = {}
-        self._numbers: dict[Hashable, int] = {}
-        self._next = 0
+        self._store = PointStore(space.d, space.sigma, folder)
+        self._fitted = 0  # specifications that the projections were fitted on
+        self._near_axes: Projection | None = None
+        self._pull_axes: Projection | None = None
+        self._near: Any = None
+        self._pull: Any = None
+        self._of_ids: dict[int, int] = {}  # a shared engine's ids -> numbers here
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._rkmes)
+        return len(self._store)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._numbers
+    def __contains__(self, key: Key) -> bool:
+        return self._store.find(key) is not None
 
-    def add(self, key: Hashable, rkme: Rkme) -> None:
+    def add(self, key: Key, rkme: Rkme) -> None:
         """Add a specification, or replace the one of the same key."""
-        vector = self._embedding.vector(rkme)[None, :]
-        with self._lock:
-            self.remove(key)
-            number, self._next = self._next, self._next + 1
-            self._index.add_with_ids(vector, np.array([number], dtype=np.int64))
-            self._rkmes[number], self._keys[number], self._numbers[key] = rkme, key, number
+        self.add_all([key], [rkme])
 
-    def remove(self, key: Hashable) -> None:
+    def add_all(self, keys: Sequence[Key], rkmes: Sequence[Rkme]) -> None:
+        """Add many at once: much quicker than one by one."""
+        if not keys:
+            return
+        with self._lock:
+            self.remove_all(keys)
+            numbers = self._store.add(keys, rkmes)
+            self._index(numbers, self._embedding.vectors(rkmes))
+
+    def add_packed(self, keys: Sequence[Key], points: np.ndarray, weights: np.ndarray, sizes: np.ndarray, rows: np.ndarray) -> None:
+        """The same for specifications that lie packed: points (P, d), weights (P,), sizes (m,) and rows (m,); keys must be new."""
+        from specs.kernels import gaussian
+
+        with self._lock:
+            ends = np.cumsum(sizes)
+            norms = np.array([w @ gaussian(Z, Z, self.space.sigma) @ w for Z, w in zip(np.split(points, ends[:-1]), np.split(weights, ends[:-1]), strict=True)], dtype=np.float64)
+            numbers = self._store.add_packed(keys, points, weights, sizes, norms, rows, np.full(len(sizes), np.nan))
+            self._index(numbers, self._embedding.of_points(points, weights, sizes))
+
+    def remove(self, key: Key) -> None:
         """Forget a key; one that is not there is no error."""
-        with self._lock:
-            number = self._numbers.pop(key, None)
-            if number is not None:
-                self._index.remove_ids(np.array([number], dtype=np.int64))
-                del self._rkmes[number], self._keys[number]
+        self.remove_all([key])
 
-    def search(self, rkme: Rkme, top: int = 10, allowed: Collection[Hashable] | None = None) -> list[tuple[Hashable, float]]:
-        """The `top` nearest keys with their exact squared MMD, nearest first; only `allowed` ones where given."""
+    def remove_all(self, keys: Sequence[Key]) -> None:
         with self._lock:
-            proposed = self._propose(self._embedding.vector(rkme), max(PROPOSED, 4 * top), allowed)
-            found = [(self._keys[number], squared_mmd(rkme, self._rkmes[number])) for number in proposed]
-        return sorted(found, key=lambda pair: (pair[1], str(pair[0])))[:top]
+            numbers = self._store.find_all(keys)
+            if len(numbers) and self._near is not None:
+                ids = self._ids(numbers)
+                self._near.remove(ids)
+                self._pull.remove(ids)
+                if self._is_shared:
+                    for i in ids.tolist():
+                        self._of_ids.pop(i, None)
+            for number in numbers.tolist():
+                self._store.remove(number)
+
+    def rkme(self, key: Key) -> Rkme:
+        """The specification of a key; KeyError where there is none."""
+        number = self._store.find(key)
+        if number is None:
+            raise KeyError(key)
+        return self._store.rkme(number, self.space.id)
+
+    def search(
+        self, rkme: Rkme, top: int = 10, allowed: Collection[Key] | None = None, *, accept: Accept | None = None, use_labels: bool = True,
+    ) -> list[tuple[Key, float]]:
+        """The `top` nearest keys with their exact squared MMD, nearest first.
+
+        `allowed` restricts to these keys. `accept` is asked of what is proposed and returns what may be shown: it is how a caller holds every hit
+        against its database without naming the whole catalog; more is proposed until enough is accepted. Where the requirement carries labels,
+        order is by the joint distance: squared MMD plus how far the labels stand apart (specs.labels); the number returned is still the squared MMD.
+        """
+        self._check(rkme)
+        with self._lock:
+            if not len(self):
+                return []
+            is_labelled = use_labels and rkme.labels is not None
+            most = max(PROPOSED, 4 * top, LABELLED if is_labelled else 0)
+            vector = self._near_axes.apply(self._embedding.vector(rkme)[None, :])[0]
+            numbers = self._store.find_all(list(allowed)) if allowed is not None else None
+            while True:
+                proposed = numbers if numbers is not None and len(numbers) <= FEW else self._ask(self._near, vector, most, numbers)
+                found = self._ranked(rkme, proposed, is_labelled)
+                shown = found if accept is None else self._accepted(found, accept, top)
+                if len(shown) >= top or len(proposed) < most or most >= len(self):
+                    return self._exact(rkme, shown[: top + 10], is_labelled)[:top]
+                most *= 4
 
     def mixture(
-        self, rkme: Rkme, allowed: Collection[Hashable] | None = None, max_members: int = 8
-    ) -> tuple[list[Hashable], np.ndarray, float, float]:
-        """Keys, weights (sum 1), squared MMD and duality gap of the best mixture.
+        self, rkme: Rkme, allowed: Collection[Key] | None = None, max_members: int = 8, *, accept: Accept | None = None,
+    ) -> tuple[list[Key], np.ndarray, float, float]:
+        """Keys, weights (sum 1), squared MMD and duality gap of the best mixture over all allowed specifications.
 
-        Over all allowed specifications while they are few; beyond 256 the candidates are those nearest to the
-        requirement and to what the mixture so far leaves over (the Frank-Wolfe oracle asked of the embedding).
+        Fully corrective Frank-Wolfe (specs.mixture) whose oracle asks the engine for what the mixture so far leaves over. `accept` as in `search`;
+        it holds for every member. The gap is exact up to 20,000 specifications, and beyond counts the oracle's error in.
         """
         with self._lock:
-            numbers = self._propose(self._embedding.vector(rkme), MIXED, allowed)
-            if len(self._count(allowed)) > MIXED:
-                numbers = self._with_residuals(rkme, numbers, allowed)
-            candidates = [self._rkmes[number] for number in numbers]
-            keys = [self._keys[number] for number in numbers]
-        if not candidates:
-            return [], np.empty(0), float("nan"), float("nan")
-        same_frame(rkme, candidates[0])
-        found = solve(
-            gram_of(candidates), cross_of(rkme, candidates), rkme.squared_norm,
-            floor=noise_floor(rkme), max_members=max_members,
-        )
-        return [keys[i] for i in found.members], found.weights, found.squared_mmd, found.gap
+            found = self.mix(rkme, allowed, max_members, accept=accept)
+            return [self._store.key(n) for n in found.members], found.weights, found.squared_mmd, found.gap
 
-    def _count(self, allowed: Collection[Hashable] | None) -> list[int]:
-        if allowed is None:
-            return list(self._rkmes)
-        return [self._numbers[key] for key in allowed if key in self._numbers]
+    def mix(self, rkme: Rkme, allowed: Collection[Key] | None = None, max_members: int = 8, *, accept: Accept | None = None) -> Found:
+        """`mixture` with numbers for keys and how many rounds it took."""
+        self._check(rkme)
+        with self._lock:
+            if not len(self):
+                return Found.nothing()
+            numbers = self._store.find_all(list(allowed)) if allowed is not None else None
+            refused: set[int] = set()
+            asked: dict[int, bool] = {}
 
-    def _propose(self, vector: np.ndarray, most: int, allowed: Collection[Hashable] | None) -> list[int]:
-        numbers = self._count(allowed)
-        if len(numbers) <= most:
-            return sorted(numbers)
-        chosen = faiss.IDSelectorBatch(np.array(sorted(numbers), dtype=np.int64))
-        _, ids = self._index.search(vector[None, :], most, params=faiss.SearchParameters(sel=chosen))
-        return [int(number) for number in ids[0] if number >= 0]
+            def may(proposed: np.ndarray) -> np.ndarray:
+                if accept is None:
+                    return proposed
+                unknown = [n for n in proposed.tolist() if n not in asked]
+                keys = {self._store.key(n): n for n in unknown}
+                accepted = set(accept(list(keys))) if keys else set()
+                asked.update({number: key in accepted for key, number in keys.items()})
+                refused.update(n for n in unknown if not asked[n])
+                return np.array([n for n in proposed.tolist() if asked[n]], dtype=np.int64)
 
-    def _with_residuals(self, rkme: Rkme, numbers: list[int], allowed: Collection[Hashable] | None) -> list[int]:
-        wanted = self._embedding.vector(rkme)
-        pool = list(numbers)
-        for _ in range(8):
-            candidates = [self._rkmes[number] for number in pool]
-            found = solve(gram_of(candidates), cross_of(rkme, candidates), rkme.squared_norm, floor=noise_floor(rkme), max_members=8)
-            mixed = sum(w * self._embedding.vector(candidates[i]) for i, w in zip(found.members, found.weights, strict=True))
-            # Far along the residual, the nearest vectors are those with the largest inner product with it.
-            fresh = [n for n in self._propose(wanted + 10 * (wanted - mixed), 64, allowed) if n not in set(pool)]
-            if not fresh:
+            def oracle(residual: np.ndarray, most: int) -> np.ndarray:
+                if numbers is not None and len(numbers) <= FEW:
+                    return may(numbers)
+                asked_for = most
+                while True:
+                    proposed = self._ask(self._pull, residual @ self._pull_axes.axes, asked_for, numbers)
+                    kept = may(proposed)
+                    if len(kept) >= most // 2 or len(proposed) < asked_for or asked_for >= len(self):
+                        return kept[:most]
+                    asked_for *= 4
+
+            everything = numbers if numbers is not None else (self._store.alive() if len(self) <= 20_000 else None)
+            return frank_wolfe(
+                rkme, self._store.block, oracle, self._embedding, max_members=max_members,
+                everything=None if everything is None or len(everything) > 20_000 else (lambda: may(everything)),
+                approximate=lambda residual, chosen: self._approximate(residual, chosen),
+            )
+
+    # -- snapshots
+
+    def snapshot(self, folder: Path, *, generation: int, last: int) -> str:
+        """Write the whole index to a new folder; returns the SHA-256 of its table of contents, which holds the digest of every file.
+
+        `generation` and `last` (the number of the last change it has seen) are for who brings it level again. The folder is written beside and
+        renamed, so it is whole or not there. What was removed is left out.
+        """
+        with self._lock:
+            if self._near is None or not self._near.is_local:
+                raise SpecError("no-snapshot", "Only an index with something in it, on an engine of this process, can be written.")
+            draft = folder.with_name(folder.name + ".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            kept = self._store.alive()
+            lengths = self._store.write(draft)
+            np.savez(draft / "axes.npz", near_mean=self._near_axes.mean, near_axes=self._near_axes.axes, pull_mean=self._pull_axes.mean, pull_axes=self._pull_axes.axes)
+            self._near.write(draft / "near.faiss", kept)
+            self._pull.write(draft / "pull.faiss", kept)
+            places = {int(number): place for place, number in enumerate(kept)} if self._store.extras else {}
+            (draft / "labels.json").write_text(json.dumps({str(places[n]): labels.to_json() for n, labels in self._store.extras.items()}, sort_keys=True))
+            contents = {
+                "format": SNAPSHOT, "space": self.space.id, "generation": generation, "last": last, "fitted": self._fitted,
+                "lengths": lengths, "files": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
+            }
+            data = json.dumps(contents, sort_keys=True).encode()
+            (draft / "contents.json").write_bytes(data)
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
+            return hashlib.sha256(data).hexdigest()
+
+    @classmethod
+    def open(cls, space: Space, folder: Path, sha256: str) -> tuple["SpaceIndex", int, int]:
+        """An index from a snapshot, with its generation and last change; its points stay in the folder's files, which are never written to.
+
+        Every byte is held against `sha256` first, which the caller kept elsewhere: a flipped bit, a cut file or another space raises
+        SpecError("damaged-snapshot") and nothing of it is used.
+        """
+        try:
+            data = (folder / "contents.json").read_bytes()
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise _damaged(folder, "its table of contents is another one")
+            contents = json.loads(data)
+            for name, wanted in contents["files"].items():
+                if Path(name).name != name or _sha256(folder / name) != wanted:
+                    raise _damaged(folder, f"{name} is not as it was written")
+        except OSError as error:
+            raise _damaged(folder, f"{error.strerror}: {Path(error.filename or '').name}") from None
+        if contents["format"] != SNAPSHOT or contents["space"] != space.id:
+            raise _damaged(folder, "it is of another space or format")
+        index = cls(space)
+        index._fitted = contents["fitted"]
+        index._store = PointStore(space.d, space.sigma, base=folder, lengths=contents["lengths"])
+        index._store.extras = {int(n): Labels.from_json(document, None) for n, document in json.loads((folder / "labels.json").read_text()).items()}
+        with np.load(folder / "axes.npz", allow_pickle=False) as axes:
+            index._near_axes, index._pull_axes = Projection(axes["near_mean"], axes["near_axes"]), Projection(axes["pull_mean"], axes["pull_axes"])
+        index._near, index._pull = index._engines()
+        index._near.read(folder / "near.faiss")
+        index._pull.read(folder / "pull.faiss")
+        return index, contents["generation"], contents["last"]
+
+    # -- inside
+
+    def _check(self, rkme: Rkme) -> None:
+        space = self.space
+        if rkme.d != space.d or not np.isclose(rkme.sigma, space.sigma, rtol=1e-6) or (rkme.space_id and rkme.space_id != space.id):
+            raise SpecError("other-space", f"This index holds specifications of the space {space.name!r} ({space.d} coordinates); this one stands in another.",
+                            "Describe the data again in this space.")
+
+    def _index(self, numbers: np.ndarray, vectors: np.ndarray) -> None:
+        if self._is_shared and self._near is None:
+            # Every process must compute the same vectors: the features themselves, fewer of them, in place of components of what one process saw.
+            self._near_axes, self._pull_axes = self._embedding.leading(256), self._embedding.leading(1024)
+            self._near, self._pull = self._engines()
+        if self._near is not None and (self._is_shared or not (self._fitted < FIT_ON and len(self) > 4 * self._fitted)):
+            self._near.add(self._ids(numbers), self._near_axes.apply(vectors))
+            self._pull.add(self._ids(numbers), self._pull_axes.apply(vectors))
+            return
+        self._refit()
+
+    @property
+    def _is_shared(self) -> bool:
+        return not self._url.startswith("faiss:")
+
+    def _ids(self, numbers: np.ndarray) -> np.ndarray:
+        """What the engine calls these: their numbers, or, where processes share it, 63 bits of their keys."""
+        if not self._is_shared:
+            return numbers
+        ids = [key.int >> 65 if isinstance(key, UUID) else key for key in map(self._store.key, numbers.tolist())]
+        self._of_ids.update(zip(ids, numbers.tolist(), strict=True))
+        return np.array(ids, dtype=np.int64)
+
+    def _ask(self, engine: Any, vector: np.ndarray, most: int, numbers: np.ndarray | None) -> np.ndarray:
+        if not self._is_shared:
+            return engine.search(vector, most, numbers)
+        found = engine.search(vector, most, None if numbers is None else self._ids(numbers))
+        # What another process added and this one has not read yet is not known here.
+        return np.array([self._of_ids[i] for i in found.tolist() if i in self._of_ids], dtype=np.int64)
+
+    def _refit(self) -> None:
+        """Fit the components to what there is now, and index everything in them."""
+        numbers = self._store.alive()
+        chosen = numbers if len(numbers) <= FIT_ON else np.sort(np.random.default_rng(0).choice(numbers, FIT_ON, replace=False))
+        sample = self._vectors(chosen)
+        self._near_axes = Projection.fit(sample, near_width(self.space.d))
+        self._pull_axes = Projection.fit(sample, PULL)
+        self._near, self._pull = self._engines()
+        self._fitted = len(chosen)
+        for part in np.array_split(numbers, 1 + len(numbers) // 20_000):
+            vectors = self._vectors(part)
+            self._near.add(part, self._near_axes.apply(vectors))
+            self._pull.add(part, self._pull_axes.apply(vectors))
+
+    def _engines(self) -> tuple[Any, Any]:
+        name = f"moorage_{self.space.id[:16]}"
+        return (connect(self._url, name=f"{name}_near", width=self._near_axes.kept), connect(self._url, name=f"{name}_pull", width=self._pull_axes.kept, metric="ip"))
+
+    def _vectors(self, numbers: np.ndarray) -> np.ndarray:
+        block = self._store.block(numbers)
+        return self._embedding.of_points(block.points, block.weights, self._store.sizes(numbers))
+
+    def _approximate(self, residual: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """What the oracle saw of these: inner products in its own coordinates, without quantisation."""
+        vectors = self._vectors(numbers)
+        return self._pull_axes.apply(vectors) @ (residual @ self._pull_axes.axes) + float(self._pull_axes.mean @ residual)
+
+    def _ranked(self, rkme: Rkme, numbers: np.ndarray, is_labelled: bool) -> list[tuple[int, float]]:
+        numbers = np.asarray(numbers, dtype=np.int64)
+        if not len(numbers):
+            return []
+        block: Block = self._store.block(numbers)
+        squared = np.maximum(0.0, rkme.squared_norm - 2.0 * block.inner(rkme.points, rkme.weights, rkme.sigma) + block.norms)
+        order = squared
+        if is_labelled:
+            order = squared + np.array([label_distance(rkme, self._store.rkme(n)) if n in self._store.extras else np.inf for n in numbers.tolist()])
+            # Without labels nothing is known of the concept: such models stand behind those that are known, by their inputs.
+            order = np.where(np.isfinite(order), order, squared + 4.0)
+        ranks = np.lexsort((numbers, order))
+        return [(int(numbers[i]), float(squared[i])) for i in ranks]
+
+    def _exact(self, rkme: Rkme, found: list[tuple[int, float]], is_labelled: bool) -> list[tuple[Key, float]]:
+        """The last word on the few that are shown, in float64: kernels in float32 tell distances apart down to some 1e-7."""
+        exact = [(self._store.key(number), squared_mmd(rkme, self._store.rkme(number))) for number, _ in found]
+        return exact if is_labelled else sorted(exact, key=lambda pair: pair[1])
+
+    def _accepted(self, found: list[tuple[int, float]], accept: Accept, top: int) -> list[tuple[int, float]]:
+        kept: list[tuple[int, float]] = []
+        step = max(PROPOSED, 4 * top)
+        for start in range(0, len(found), step):
+            part = [(number, squared, self._store.key(number)) for number, squared in found[start : start + step]]
+            accepted = set(accept([key for *_, key in part]))
+            kept += [(number, squared) for number, squared, key in part if key in accepted]
+            if len(kept) >= top + 10:
                 break
-            pool += fresh
-        return pool
+        return kept
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(folder: Path, why: str) -> SpecError:
+    return SpecError("damaged-snapshot", f"The index snapshot {folder.name} can not be used: {why}.", "It is built anew from the catalog.")

@@ -32,7 +32,7 @@ class Rkme:
     space_id: str = ""
     fit: float | None = None
     generator: dict[str, Any] = field(default_factory=dict)
-    labels: np.ndarray | None = None
+    labels: Any = None  # specs.labels.Labels, where the owner gave them
 
     def __post_init__(self) -> None:
         points = matrix(self.points, "points").astype(np.float32)

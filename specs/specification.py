@@ -1,7 +1,5 @@
 """The file: a space, an RKME in it, and the words that go with them (docs/specification-format.md)."""
 
-import base64
-import binascii
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,16 +8,17 @@ import numpy as np
 
 from specs import strict_json
 from specs.checks import SpecError
+from specs.labels import Labels
+from specs.packed import MAX_BYTES, pack, unpack
 from specs.rkme import Rkme
 from specs.space import Space, canonical
 
 FORMAT = "moorage.specification/1"
-MAX_BYTES = 32 * 2**20
-MAX_POINTS = 2_000
 MAX_N = 10**12
 MAX_COORDINATE = 1e4  # in scales of the founder's data
 TASKS = ("classification", "regression")
 KEYS = {"format", "space", "space_id", "generator", "n", "fit", "points", "weights", "semantic"}
+OPTIONAL = {"labels"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,12 @@ class Specification:
             "generator": self.rkme.generator,
             "n": self.rkme.n,
             "fit": self.rkme.fit,
-            "points": _pack(self.rkme.points, "float32"),
-            "weights": _pack(self.rkme.weights, "float64"),
+            "points": pack(self.rkme.points, "float32"),
+            "weights": pack(self.rkme.weights, "float64"),
             "semantic": self.semantic,
         }
+        if self.rkme.labels is not None:
+            document["labels"] = self.rkme.labels.to_json()
         return canonical(document)
 
     def write(self, path: str | Path) -> Path:
@@ -67,15 +68,17 @@ class Specification:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise SpecError("wrong-format", f"A specification must be an object of format {FORMAT!r}.",
                             "Make one with: moorage describe data.csv -o task.json")
-        wrong = set(document) ^ KEYS
+        wrong = (set(document) - OPTIONAL) ^ KEYS
         if wrong:
             raise SpecError("wrong-keys", f"A specification has the keys {', '.join(sorted(KEYS))}; wrong or missing: {', '.join(sorted(wrong))}.")
         space = Space.from_json(document["space"])
         if document["space_id"] != space.id:
             raise SpecError("wrong-space-id", "space_id must be the SHA-256 of the space; it is another one.")
+        points = _points(document["points"], space)
         rkme = Rkme(
-            points=_points(document["points"], space),
-            weights=_unpack(document["weights"], "weights", "float64", 1),
+            points=points,
+            weights=unpack(document["weights"], "weights", "float64", 1),
+            labels=Labels.from_json(document["labels"], len(points)) if "labels" in document else None,
             sigma=space.sigma,
             n=_n(document["n"]),
             space_id=space.id,
@@ -87,38 +90,8 @@ class Specification:
         return cls(space, rkme, _semantic(document["semantic"]))
 
 
-def _pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
-    little = np.ascontiguousarray(array, dtype=np.dtype(dtype).newbyteorder("<"))
-    return {"dtype": dtype, "shape": list(little.shape), "data": base64.b64encode(little.tobytes()).decode()}
-
-
-def _unpack(document: Any, name: str, dtype: str, ndim: int) -> np.ndarray:
-    if not isinstance(document, dict) or set(document) != {"dtype", "shape", "data"} or document["dtype"] != dtype:
-        raise SpecError("wrong-array", f"{name} must be {{dtype: {dtype}, shape, data}}.")
-    shape, data = document["shape"], document["data"]
-    if not (isinstance(shape, list) and len(shape) == ndim and all(type(n) is int and n >= 1 for n in shape)):
-        raise SpecError("wrong-array", f"The shape of {name} must be {ndim} whole numbers of at least 1; got {shape!r}.")
-    if shape[0] > MAX_POINTS:
-        raise SpecError("too-many-points", f"A specification has at most {MAX_POINTS:,} points; it claims {shape[0]:,}.")
-    size = np.dtype(dtype).itemsize
-    for n in shape:
-        size *= n
-    if size > MAX_BYTES or not isinstance(data, str) or len(data) != 4 * -(-size // 3):
-        raise SpecError("wrong-array", f"The data of {name} do not have the length that its shape {shape!r} asks for.")
-    try:
-        raw = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise SpecError("wrong-array", f"The data of {name} must be base64; they are not.") from None
-    if len(raw) != size:
-        raise SpecError("wrong-array", f"The data of {name} do not have the length that its shape {shape!r} asks for.")
-    array = np.frombuffer(raw, dtype=np.dtype(dtype).newbyteorder("<")).reshape(shape).astype(dtype)
-    if not np.isfinite(array).all():
-        raise SpecError("not-finite", f"{name} must be finite; some numbers are not.")
-    return array
-
-
 def _points(document: Any, space: Space) -> np.ndarray:
-    points = _unpack(document, "points", "float32", 2)
+    points = unpack(document, "points", "float32", 2)
     if points.shape[1] != space.d:
         raise SpecError("wrong-width", f"Points of this space have {space.d} coordinates; got {points.shape[1]}.")
     if np.abs(points).max() > MAX_COORDINATE:

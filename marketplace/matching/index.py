@@ -1,23 +1,27 @@
 """The index of one process: for each space what is findable in it, kept level with the change log.
 
-A cache of the catalog's tables and nothing more: it can be thrown away at any time, nobody has to
-tell it anything, and what it proposes is only ever taken from the keys that the caller allows,
-who has asked the database. So an index that is behind can be incomplete for a moment, never leak.
+A cache of the catalog's tables and nothing more: it can be thrown away at any time and nobody has to tell it anything. What it proposes
+is shown only after the caller has asked the database of every single hit. So an index that is behind can be incomplete for a moment, never leak.
 """
 
 import logging
+import shutil
+import socket
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Q
 
 import specs
 from marketplace.catalog import artifacts
 from marketplace.catalog.models import Change, Space, Version
+from marketplace.matching.models import IndexSnapshot
 from specs.index import SpaceIndex
 from storage import ArtifactDamaged, ArtifactMissing
 
@@ -27,6 +31,9 @@ log = logging.getLogger(__name__)
 # after one with a higher number was applied. So the last few numbers are looked at again.
 LOOK_BACK = 256
 WARMED = 100  # spaces
+BATCH = 500  # specifications read and embedded at a time
+WORTH_A_SNAPSHOT = 1_000  # specifications that would have to be read again without one
+Accept = Callable[[Sequence[UUID]], Collection[UUID]]
 
 
 @dataclass
@@ -36,10 +43,11 @@ class Indexed:
     space: Any  # specs.Space
     index: SpaceIndex
     lock: threading.RLock = field(default_factory=threading.RLock)
-    rkmes: dict[UUID, Any] = field(default_factory=dict)  # version id -> specs.Rkme
     applied: set[int] = field(default_factory=set)  # the last changes that were applied
     last: int = 0
     is_filled: bool = False
+    generation: int = 0
+    fresh: int = 0  # specifications read since the snapshot it began from
 
 
 _spaces: dict[str, Indexed] = {}
@@ -62,37 +70,55 @@ class Mixed:
     gap: float
 
 
-def singles(space_id: str, rkme: Any, *, allowed: Collection[UUID], top: int) -> list[Hit]:
-    """The nearest versions with their exact squared MMD, nearest first."""
+def singles(space_id: str, rkme: Any, *, top: int, allowed: Collection[UUID] | None = None, accept: Accept | None = None) -> list[Hit]:
+    """The nearest versions with their exact squared MMD, nearest first. `allowed` names all that may be shown, where they are few; `accept` is
+    asked of every hit."""
     with _level(space_id) as indexed:
-        keys = indexed.rkmes.keys() & set(allowed)
-        found = indexed.index.search(rkme, top=top, allowed=keys) if keys else []
-        return [Hit(key, indexed.rkmes[key], max(float(squared_mmd), 0.0)) for key, squared_mmd in found]
+        found = indexed.index.search(rkme, top=top, allowed=allowed, accept=accept)
+        return [Hit(key, indexed.index.rkme(key), squared_mmd) for key, squared_mmd in found]
 
 
-def mixture(space_id: str, rkme: Any, *, allowed: Collection[UUID], max_members: int = 8) -> Mixed:
-    """The best mixture among what is allowed; its members heaviest first, their weights sum to 1."""
+def mixture(space_id: str, rkme: Any, *, allowed: Collection[UUID] | None = None, accept: Accept | None = None, max_members: int = 8) -> Mixed:
+    """The best mixture among what is allowed and accepted; its members heaviest first, their weights sum to 1."""
     with _level(space_id) as indexed:
-        keys = indexed.rkmes.keys() & set(allowed)
+        keys, weights, squared_mmd, gap = indexed.index.mixture(rkme, allowed=allowed, accept=accept, max_members=max_members)
         if not keys:
             return Mixed([], 0.0, 0.0)
-        ids, weights, squared_mmd, gap = indexed.index.mixture(rkme, allowed=keys, max_members=max_members)
-        total = float(sum(weights)) or 1.0
-        members = [Hit(i, indexed.rkmes[i], float(w) / total) for i, w in zip(ids, weights, strict=True) if w > 0]
-        return Mixed(sorted(members, key=lambda hit: -hit.value), max(float(squared_mmd), 0.0), float(gap))
+        return Mixed([Hit(key, indexed.index.rkme(key), float(w)) for key, w in zip(keys, weights, strict=True)], squared_mmd, gap)
 
 
 def warm(most: int = WARMED) -> None:
-    """Load faiss and fill the indexes of the spaces with the most learnwares, so that the first search need not."""
+    """Load faiss and fill the indexes of the spaces with the most learnwares, so that the first search need not; keep snapshots of large ones."""
     try:
         known = Space.objects.annotate(n=Count("versions", filter=Q(versions__is_latest=True))).order_by("-n", "pk")
         for space_id in known.values_list("pk", flat=True)[:most]:
-            with _level(space_id):
-                pass
+            with _level(space_id) as indexed:
+                is_due = indexed.fresh >= max(WORTH_A_SNAPSHOT, len(indexed.index) // 10)
+            if is_due:
+                snapshot(space_id)
     except DatabaseError as error:  # no tables yet, or no database: the first search will say so to whoever asks
         log.warning("indexes were not warmed: %s", error)
     finally:
         connection.close()
+
+
+def snapshot(space_id: str) -> IndexSnapshot | None:
+    """Write this space's index to this machine's folder, for the next process that starts; None where there is nothing to write."""
+    with _level(space_id) as indexed:
+        if not len(indexed.index) or settings.INDEX_URL != "faiss:":
+            return None
+        folder = _folder(space_id)
+        generation = indexed.generation + 1
+        sha256 = indexed.index.snapshot(folder / f"{generation}", generation=generation, last=indexed.last)
+        row, _ = IndexSnapshot.objects.update_or_create(
+            space_id=space_id, host=socket.gethostname(), defaults={"generation": generation, "sha256": sha256, "last_change": indexed.last, "size": len(indexed.index)},
+        )
+        indexed.generation, indexed.fresh = generation, 0
+    for old in folder.iterdir():
+        # The one before stays: a process may be opening it now.
+        if not old.name.isdecimal() or int(old.name) < generation - 1:
+            shutil.rmtree(old, ignore_errors=True)
+    return row
 
 
 def forget() -> None:
@@ -110,8 +136,7 @@ class _level:
     def __enter__(self) -> Indexed:
         with _lock:
             if self.space_id not in _spaces:
-                space = specs.Space.from_json(Space.objects.get(pk=self.space_id).document)
-                _spaces[self.space_id] = Indexed(space, SpaceIndex(space))
+                _spaces[self.space_id] = _begun(self.space_id)
             self.indexed = _spaces[self.space_id]
         self.indexed.lock.acquire()
         try:
@@ -125,6 +150,20 @@ class _level:
         self.indexed.lock.release()
 
 
+def _begun(space_id: str) -> Indexed:
+    """An index from this machine's snapshot where the database vouches for its bytes, else an empty one."""
+    space = specs.Space.from_json(Space.objects.get(pk=space_id).document)
+    row = IndexSnapshot.objects.filter(space_id=space_id, host=socket.gethostname()).first()
+    if row is not None and settings.INDEX_URL == "faiss:":
+        try:
+            index, generation, last = SpaceIndex.open(space, _folder(space_id) / f"{row.generation}", row.sha256)
+        except specs.SpecError as error:
+            log.error("%s", error)
+        else:
+            return Indexed(space, index, last=last, is_filled=True, generation=generation)
+    return Indexed(space, SpaceIndex(space, engine=settings.INDEX_URL))
+
+
 def _catch_up(space_id: str, indexed: Indexed) -> None:
     changes = Change.objects.filter(space_id=space_id, id__gt=max(0, indexed.last - LOOK_BACK))
     with transaction.atomic():  # the changes and the rows they speak of are read in one view
@@ -132,32 +171,33 @@ def _catch_up(space_id: str, indexed: Indexed) -> None:
         if indexed.is_filled and not fresh:
             return
         versions = Version.objects.latest().filter(space_id=space_id)
-        touched = None
+        stale: set[UUID] = set()
         if indexed.is_filled:
             # A new version pushes an older one of the same learnware out, so the learnware is what is read again.
             touched = {learnware for _, learnware in fresh if learnware}
             versions = versions.filter(learnware_id__in=touched)
+            stale = set(Version.objects.filter(learnware_id__in=touched).values_list("id", flat=True))
         wanted = dict(versions.values_list("id", "specification_id"))
-        if touched is None:
-            stale = set(indexed.rkmes) - set(wanted)
-        else:
-            known = Version.objects.filter(learnware_id__in=touched).values_list("id", flat=True)
-            stale = (set(known) & set(indexed.rkmes)) - set(wanted)
-    for key in stale:
-        indexed.index.remove(key)
-        del indexed.rkmes[key]
-    for key, rkme in _read((key, sha256) for key, sha256 in wanted.items() if key not in indexed.rkmes):
-        indexed.index.add(key, rkme)
-        indexed.rkmes[key] = rkme
+    index = indexed.index
+    index.remove_all([key for key in stale if key not in wanted])
+    new = [(key, sha256) for key, sha256 in wanted.items() if key not in index]
+    for start in range(0, len(new), BATCH):
+        read = list(_read(new[start : start + BATCH]))
+        index.add_all([key for key, _ in read], [rkme for _, rkme in read])
+        indexed.fresh += len(read)
     indexed.is_filled = True
     indexed.last = max([indexed.last, *(number for number, _ in fresh)])
     indexed.applied = {n for n in indexed.applied if n > indexed.last - LOOK_BACK} | {number for number, _ in fresh}
 
 
-def _read(wanted: Iterable[tuple[UUID, str]]) -> Iterable[tuple[UUID, Any]]:
+def _read(wanted: Iterable[tuple[UUID, str]]) -> Iterator[tuple[UUID, Any]]:
     """Specifications from the store. One that can not be read is left out, loudly: the rest still matches."""
     for key, sha256 in wanted:
         try:
             yield key, specs.Specification.from_bytes(artifacts.read(sha256)).rkme
         except (ArtifactMissing, ArtifactDamaged, specs.SpecError):
             log.exception("the specification of version %s can not be read; it is not findable", key)
+
+
+def _folder(space_id: str) -> Path:
+    return settings.HOME / "index" / space_id[:32]

@@ -28,3 +28,18 @@ class Match(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("match-detail", args=[self.id])
+
+
+class IndexSnapshot(models.Model):
+    """What one machine's folder holds of a space's index: its bytes are used only if their SHA-256 is this one."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="+")
+    host = models.CharField(max_length=255)
+    generation = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    last_change = models.BigIntegerField()
+    size = models.PositiveIntegerField()
+    made = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["space", "host"], name="one_snapshot_a_machine")]

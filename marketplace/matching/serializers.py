@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from marketplace.matching.models import Match
 from marketplace.matching.services import MAX_TOP
+from specs.scores import WORDS as VERDICTS
 
 
 class MatchFilters(serializers.Serializer):
@@ -30,6 +31,7 @@ class MatchRequest(serializers.Serializer):
 class ColumnDifference(serializers.Serializer):
     column = serializers.CharField()
     squared_mmd = serializers.FloatField()
+    share = serializers.FloatField(help_text="Of what all columns show one by one; shares sum to 1.")
     requirement = serializers.DictField()
     other = serializers.DictField()
 
@@ -50,9 +52,10 @@ class Single(Named):
     squared_mmd = serializers.FloatField()
     mmd = serializers.FloatField()
     noise = serializers.FloatField(help_text="Squared MMD to be expected between two samples of the same data.")
-    chance = serializers.FloatField(help_text="How often two samples of the same data stand at least this far apart.")
+    unbiased = serializers.FloatField(help_text="Squared MMD with what sampling adds taken off; may be below 0.")
+    p_value = serializers.FloatField(help_text="How often two samples of the same data stand at least this far apart.")
     coverage = serializers.FloatField()
-    verdict = serializers.ChoiceField(choices=["same", "close", "partly", "far"])
+    verdict = serializers.ChoiceField(choices=list(VERDICTS))
     sentences = serializers.ListField(child=serializers.CharField())
     columns = ColumnDifference(many=True)
 
@@ -84,6 +87,7 @@ class MatchAnswer(serializers.Serializer):
     searched = serializers.IntegerField()
     filters = serializers.DictField()
     relaxed = serializers.ListField(child=serializers.DictField())
+    by_labels = serializers.BooleanField(help_text="Whether the requirement's labels took part in the ranking.")
     singles = Single(many=True)
     mixture = Mixture()
     advice = serializers.ListField(child=serializers.CharField())

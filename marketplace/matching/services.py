@@ -1,6 +1,7 @@
 """What a user does here: search the catalog with data."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,22 +13,39 @@ from marketplace.catalog import artifacts
 from marketplace.catalog import services as catalog
 from marketplace.catalog.models import Space, Version, VersionQuerySet
 from marketplace.errors import Refused
-from marketplace.matching import chance, index, words
+from marketplace.matching import index, words
 from marketplace.matching.models import Match
+from specs.labels import label_distance
 
 FILTERS = ("task", "target", "licence", "format", "q")
 MAX_MEMBERS = 8
 MAX_TOP = 100
+FEW = 2_000  # versions that are named to the index one by one
 EXPLAINED = 10  # singles that are compared column by column
 
 
 @dataclass
 class Narrowed:
-    """What the words leave of the catalog, and which of the requirement's own words had to give way."""
+    """What the words leave of the catalog (a question to the database, not its answer), and which of the requirement's own words had to give way."""
 
-    versions: dict[UUID, Version]
+    versions: VersionQuerySet
+    searched: int
     used: dict[str, str]
     relaxed: list[dict] = field(default_factory=list)
+
+    def few(self) -> list[UUID] | None:
+        """All of them by name where they are few, so that each is looked at; None where they are many."""
+        return list(self.versions.order_by().values_list("pk", flat=True)) if self.searched <= FEW else None
+
+    def accept(self, keys: Sequence[UUID]) -> set[UUID]:
+        """Which of these may be shown now: every hit of an index passes through here, so one that is behind can not show what is gone."""
+        found: set[UUID] = set()
+        for start in range(0, len(keys), 500):  # SQLite takes some thousand parameters
+            found |= set(self.versions.order_by().filter(pk__in=keys[start : start + 500]).values_list("pk", flat=True))
+        return found
+
+    def whole(self, keys: Sequence[UUID]) -> dict[UUID, Version]:
+        return {version.pk: version for version in self.versions.order_by().filter(pk__in=keys)}
 
 
 def match(*, user: Any, specification: bytes | dict, filters: dict | None = None, top: int = 10) -> Match:
@@ -110,13 +128,14 @@ def _narrow(user: Any, space: Space, asked: dict[str, str], semantic: dict) -> N
     relaxed = []
     while True:
         used = {**own, **asked}
-        versions = {version.pk: version for version in _search(user, space, used)}
-        if versions or not own:
-            return Narrowed(versions, used, relaxed)
+        versions = _search(user, space, used)
+        searched = versions.order_by().count()
+        if searched or not own:
+            return Narrowed(versions, searched, used, relaxed)
         name, value = own.popitem()  # target first, then task
         if not _search(user, space, asked).exists():
             # Not the requirement's own words are to blame: the filters alone leave nothing.
-            return Narrowed({}, used, relaxed)
+            return Narrowed(versions, 0, used, relaxed)
         relaxed.append({
             "filter": name,
             "value": value,
@@ -130,71 +149,83 @@ def _search(user: Any, space: Space, used: dict[str, str]) -> VersionQuerySet:
 
 
 def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int) -> dict:
-    hits = index.singles(space.pk, requirement.rkme, allowed=narrowed.versions.keys(), top=top)
-    singles = [_single(rank, narrowed.versions[hit.version_id], hit, requirement) for rank, hit in enumerate(hits, start=1)]
+    hits = index.singles(space.pk, requirement.rkme, top=top, allowed=narrowed.few(), accept=narrowed.accept) if narrowed.searched else []
+    versions = narrowed.whole([hit.version_id for hit in hits])
+    hits = [hit for hit in hits if hit.version_id in versions]
+    singles = [_single(rank, versions[hit.version_id], hit, requirement) for rank, hit in enumerate(hits, start=1)]
     return {
         "space": {"id": space.pk, "name": space.name},
-        "searched": len(narrowed.versions),
+        "searched": narrowed.searched,
         "filters": narrowed.used,
         "relaxed": narrowed.relaxed,
+        "by_labels": requirement.rkme.labels is not None,
         "singles": singles,
-        "mixture": _mixture(requirement, space, narrowed, hits),
-        "advice": _advice(space, narrowed, singles),
+        "mixture": _mixture(requirement, space, narrowed, hits, versions[hits[0].version_id] if hits else None),
+        "advice": _advice(space, narrowed, singles, requirement),
     }
 
 
 def _single(rank: int, version: Version, hit: index.Hit, requirement: Any) -> dict:
     squared_mmd, rkme = hit.value, hit.rkme
     coverage = float(specs.coverage(requirement.rkme, [rkme]))
-    word, sentence = words.verdict(squared_mmd, requirement.rkme, rkme, coverage)
+    score = specs.score(requirement.rkme, rkme, coverage=coverage, squared_mmd=squared_mmd)
     columns = []
     if rank <= EXPLAINED:
         columns = [
-            {"column": c.column, "squared_mmd": float(c.squared_mmd), "requirement": c.requirement, "other": c.other}
+            {"column": c.column, "squared_mmd": c.squared_mmd, "share": c.share, "requirement": c.requirement, "other": c.other}
             for c in specs.explain(requirement.rkme, rkme, requirement.space)
         ]
-    sentences = [sentence, words.coverage_sentence(coverage)]
-    if columns and word != "same":
+    sentences = [words.verdict(score), words.coverage_sentence(coverage)]
+    if columns and score.verdict != "indistinguishable":
         sentences.append(words.columns_sentence(columns))
+    if requirement.rkme.labels is not None:
+        sentences.append(words.labels_sentence(label_distance(requirement.rkme, rkme)))
     return {
         "rank": rank,
         **_named(version),
         "squared_mmd": squared_mmd,
         "mmd": words.mmd(squared_mmd),
-        "noise": chance.noise(requirement.rkme, rkme),
-        "chance": chance.chance(squared_mmd, requirement.rkme, rkme),
+        "unbiased": score.unbiased,
+        "noise": score.noise,
+        "p_value": score.p_value,
         "coverage": coverage,
-        "verdict": word,
+        "verdict": score.verdict,
         "sentences": sentences,
         "columns": columns,
     }
 
 
-def _mixture(requirement: Any, space: Space, narrowed: Narrowed, hits: list[index.Hit]) -> dict:
+def _mixture(requirement: Any, space: Space, narrowed: Narrowed, hits: list[index.Hit], best: Version | None) -> dict:
     """The mixture among the versions that answer the same question as the best single one."""
-    best = narrowed.versions[hits[0].version_id] if hits else None
-    # A predictor is a mixture already, and does not nest.
-    allowed = [
-        key for key, version in narrowed.versions.items()
-        if best and answers_like(version, best) and version.format != "predictor"
-    ]
-    mixed = index.mixture(space.pk, requirement.rkme, allowed=allowed, max_members=MAX_MEMBERS)
-    if best is None or not mixed.members:
-        return {"squared_mmd": None, "mmd": None, "coverage": 0.0, "gap": None, "closer": None, "task": None,
-                "target": None, "members": [], "sentences": ["No learnware is left to mix."]}
+    nothing = {"squared_mmd": None, "mmd": None, "coverage": 0.0, "gap": None, "closer": None, "task": None,
+               "target": None, "members": [], "sentences": ["No learnware is left to mix."]}
+    if best is None:
+        return nothing
+
+    def accept(keys: Sequence[UUID]) -> set[UUID]:
+        # A predictor is a mixture already, and does not nest.
+        found = (version for start in range(0, len(keys), 500) for version in like.filter(pk__in=keys[start : start + 500]))
+        return {version.pk for version in found if answers_like(version, best)}
+
+    like = narrowed.versions.order_by().filter(task=best.task, target=best.target).exclude(format="predictor")
+    allowed = list(accept(few)) if (few := narrowed.few()) is not None else None
+    mixed = index.mixture(space.pk, requirement.rkme, allowed=allowed, accept=None if allowed is not None else accept, max_members=MAX_MEMBERS)
+    versions = narrowed.whole([hit.version_id for hit in mixed.members])
+    if not mixed.members or len(versions) < len(mixed.members):
+        return nothing
     rkmes, weights = [hit.rkme for hit in mixed.members], [hit.value for hit in mixed.members]
     coverage = float(specs.coverage(requirement.rkme, rkmes, weights))
-    sentence = words.mixture_sentence(len(rkmes), mixed.squared_mmd, hits[0].value, coverage)
+    nearest = min(hit.value for hit in hits)
     return {
         "squared_mmd": mixed.squared_mmd,
         "mmd": words.mmd(mixed.squared_mmd),
         "coverage": coverage,
         "gap": mixed.gap,
-        "closer": hits[0].value / mixed.squared_mmd if mixed.squared_mmd > 0 else None,
+        "closer": nearest / mixed.squared_mmd if mixed.squared_mmd > 0 else None,
         "task": best.task,
         "target": best.target,
-        "members": [{**_named(narrowed.versions[hit.version_id]), "weight": hit.value} for hit in mixed.members],
-        "sentences": [sentence],
+        "members": [{**_named(versions[hit.version_id]), "weight": hit.value} for hit in mixed.members],
+        "sentences": [words.mixture_sentence(len(rkmes), mixed.squared_mmd, nearest, coverage)],
     }
 
 
@@ -221,9 +252,9 @@ def _named(version: Version) -> dict:
     }
 
 
-def _advice(space: Space, narrowed: Narrowed, singles: list[dict]) -> list[str]:
+def _advice(space: Space, narrowed: Narrowed, singles: list[dict], requirement: Any) -> list[str]:
     """What to do next when the answer is thin; empty when there is nothing to say."""
-    if not narrowed.versions:
+    if not narrowed.searched:
         if not Version.objects.latest().filter(space=space).exists():
             return [f"Nobody offers a usable learnware in the space {space.name!r} yet. Offer the first, or look again later."]
         said = ", ".join(f"{name} {value!r}" for name, value in narrowed.used.items())
@@ -231,4 +262,6 @@ def _advice(space: Space, narrowed: Narrowed, singles: list[dict]) -> list[str]:
     if singles and singles[0]["verdict"] == "far" and singles[0]["coverage"] < 0.3:
         said = "Little of your data lies where any model has seen data: a model trained from scratch may well be better."
         return [f"{said} Reuse with labelled rows and method auto compares both."]
+    if len(singles) > 1 and requirement.rkme.labels is not None:
+        return ["Ranked by your labels too. A job with method ensemble/selected runs the best few on your labelled rows and takes the one that does best."]
     return []

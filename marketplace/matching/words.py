@@ -2,32 +2,27 @@
 
 from math import sqrt
 
-from marketplace.matching.chance import chance, noise
-from specs import Rkme
-
-COVERED = 0.8
-SAME = 0.01  # of two samples of the same data, so few stand farther apart
+from specs.scores import Score
 
 
-def verdict(squared_mmd: float, a: Rkme, b: Rkme, coverage: float = 1.0) -> tuple[str, str]:
-    """(word, sentence). Words: same, close, partly, far.
+def verdict(score: Score) -> str:
+    """The sentence of a score's verdict.
 
-    *same* stands for: not farther than sampling explains. The others compare the distance, sampling taken off, with
-    that of two clouds that share nothing, |mu_a|² + |mu_b|²: they mean the same whoever else is in the list. Whatever the
-    distance, nothing is *close* that has not seen most of the requirement's data.
+    *indistinguishable* stands for: not farther than sampling explains. The others compare the distance, sampling taken off, with that of two clouds that
+    share nothing: they mean the same whoever else is in the list.
     """
-    if chance(squared_mmd, a, b) >= SAME:
-        return "same", "No farther than two samples of the same data would be."
-    apart = max(a.squared_norm + b.squared_norm, 1e-12)
-    share = min(max(squared_mmd - noise(a, b), 0.0) / apart, 1.0)
-    said = f"{_percent(share)} of the distance between data that share nothing."
-    if share <= 0.05 and coverage >= COVERED:
-        return "close", f"Close: {said}"
-    if share <= 0.05:
-        return "partly", "Alike on the whole, but it has seen only a part of your data."
-    if share <= 0.25:
-        return "partly", f"Partly alike: {said}"
-    return "far", f"Far: {said}"
+    said = f"{_percent(score.share)} of the distance between data that share nothing."
+    if score.verdict == "indistinguishable":
+        return "No farther than two samples of the same data would be."
+    if score.verdict == "close":
+        return f"Close: {said}"
+    if score.verdict == "far":
+        return f"Far: {said}"
+    if score.share > 0.05:
+        return f"Partly alike: {said}"
+    if score.p_value >= 0.01:
+        return "Too few rows to tell it from the same data, or from other data."
+    return "Alike on the whole, but it has seen only a part of your data."
 
 
 def mmd(squared: float) -> float:
@@ -38,13 +33,21 @@ def coverage_sentence(coverage: float) -> str:
     return f"{_percent(coverage)} of your data lies where this model has seen data."
 
 
+def labels_sentence(distance: float) -> str:
+    """What the labels of both sides say; `distance` as specs.labels gives it."""
+    if distance == float("inf"):
+        return "Its specification carries no labels to compare with yours."
+    return f"Its labels stand {sqrt(distance):.2g} from yours (0: the same concept)."
+
+
 def columns_sentence(columns: list[dict]) -> str:
     """Which columns carry the difference, in one sentence; columns come largest first."""
     total = sum(column["squared_mmd"] for column in columns)
     if total <= 0 or columns[0]["squared_mmd"] < 1e-4:
         return "No single column stands out."
-    heavy = [c["column"] for c in columns[:3] if c["squared_mmd"] >= 0.2 * columns[0]["squared_mmd"]]
-    return f"Differs most in {_and(heavy)}."
+    heavy = [c for c in columns[:3] if c["squared_mmd"] >= 0.2 * columns[0]["squared_mmd"]]
+    part = sum(c["squared_mmd"] for c in heavy) / total
+    return f"Differs most in {_and([c['column'] for c in heavy])} ({_percent(part)} of what single columns show)."
 
 
 def mixture_sentence(members: int, squared_mmd: float, single: float, coverage: float) -> str:

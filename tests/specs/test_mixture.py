@@ -4,7 +4,8 @@ from scipy.optimize import minimize
 
 import specs
 from specs import Rkme, SpecError
-from specs.mixture import cross_of, gram_of, simplex
+from specs.mixture import simplex
+from specs.rkme import inner
 
 
 def cloud(centre, seed=0, n=400, sigma=1.5):
@@ -29,7 +30,7 @@ def test_a_planted_mixture_is_found_with_its_weights(catalog):
 def test_it_reaches_the_optimum_that_a_general_solver_finds(catalog):
     req = specs.reduce(np.random.default_rng(9).normal(size=(500, 2)) * 3 + 1, sigma=1.5, points=40)
     found = specs.mixture(req, catalog)
-    gram, cross = gram_of(catalog), cross_of(req, catalog)
+    gram, cross = np.array([[inner(a, b) for b in catalog] for a in catalog]), np.array([inner(req, a) for a in catalog])
     best = minimize(lambda w: w @ gram @ w - 2 * w @ cross, np.full(6, 1 / 6), jac=lambda w: 2 * (gram @ w - cross), bounds=[(0, 1)] * 6,
                     constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, options={"ftol": 1e-14, "maxiter": 500})
     optimum = best.fun + req.squared_norm

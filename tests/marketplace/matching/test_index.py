@@ -24,7 +24,7 @@ def test_warming_fills_the_index_that_a_search_then_takes(alice):
     version = offered(alice, "flats", space, table(rng))
     index.warm()
     held = index._spaces[space.id]
-    assert set(held.rkmes) == {version.pk}
+    assert len(held.index) == 1 and version.pk in held.index
     found = match(user=alice, specification=requirement(space, table(rng)))
     assert found.result["singles"][0]["reference"] == "alice/flats@1.0.0" and index._spaces[space.id] is held
 

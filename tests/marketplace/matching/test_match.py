@@ -42,7 +42,7 @@ def test_the_learnware_with_the_same_data_comes_first(catalog, space, rng, bob):
     row = ask(space, table(rng), bob)
     best = row.result["singles"][0]
     assert names(row) == ["alice/at-0@1.0.0", "alice/at-3@1.0.0", "alice/at-6@1.0.0"]
-    assert best["verdict"] == "same"
+    assert best["verdict"] == "indistinguishable"
     assert best["coverage"] > 0.8
     assert row.owner == bob
 
