@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from specs.checks import SpecError
 from specs.rkme import Rkme
@@ -55,11 +56,10 @@ class Embedding:
             last = max(first + 1, int(np.searchsorted(ends, begin + BATCH_POINTS, side="right")))
             part = slice(begin, ends[last - 1])
             angles = points[part] @ self.frequencies.T
-            starts = ends[first:last] - sizes[first:last] - begin
-            for where, wave in ((slice(0, half), np.cos), (slice(half, None), np.sin)):
-                values = wave(angles)
-                values *= scaled[part, None]
-                out[first:last, where] = np.add.reduceat(values, starts, axis=0)
+            # A row for each specification, its weights where its points are: one sparse product sums them.
+            within = csr_array((scaled[part], np.arange(len(angles)), np.append(0, ends[first:last] - begin)), shape=(last - first, len(angles)))
+            out[first:last, :half] = within @ np.cos(angles)
+            out[first:last, half:] = within @ np.sin(angles)
             first = last
         return out
 

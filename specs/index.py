@@ -78,11 +78,8 @@ class SpaceIndex:
 
     def add_packed(self, keys: Sequence[Key], points: np.ndarray, weights: np.ndarray, sizes: np.ndarray, rows: np.ndarray) -> None:
         """The same for specifications that lie packed: points (P, d), weights (P,), sizes (m,) and rows (m,); keys must be new."""
-        from specs.kernels import gaussian
-
         with self._lock:
-            ends = np.cumsum(sizes)
-            norms = np.array([w @ gaussian(Z, Z, self.space.sigma) @ w for Z, w in zip(np.split(points, ends[:-1]), np.split(weights, ends[:-1]), strict=True)], dtype=np.float64)
+            norms = _norms(points, weights, sizes, self.space.sigma)
             numbers = self._store.add_packed(keys, points, weights, sizes, norms, rows, np.full(len(sizes), np.nan))
             self._index(numbers, self._embedding.of_points(points, weights, sizes))
 
@@ -340,6 +337,19 @@ class SpaceIndex:
             if len(kept) >= top + 10:
                 break
         return kept
+
+
+def _norms(points: np.ndarray, weights: np.ndarray, sizes: np.ndarray, sigma: float) -> np.ndarray:
+    """||mu_i||^2 of packed specifications, many of one size at a time; (m,)."""
+    out, ends = np.empty(len(sizes)), np.cumsum(sizes)
+    for K in np.unique(sizes):
+        for chosen in np.array_split(np.flatnonzero(sizes == K), 1 + int((sizes == K).sum()) * K * K // 2**22):
+            at = (ends[chosen] - K)[:, None] + np.arange(K)
+            Z, w = points[at].astype(np.float64), weights[at]
+            squares = np.einsum("mkd,mkd->mk", Z, Z)
+            D = squares[:, :, None] + squares[:, None, :] - 2.0 * (Z @ Z.transpose(0, 2, 1))
+            out[chosen] = np.einsum("mk,mkl,ml->m", w, np.exp(np.maximum(D, 0.0) * (-0.5 / sigma**2)), w, optimize=True)
+    return out
 
 
 def _sha256(path: Path) -> str:

@@ -23,6 +23,7 @@ from specs.rkme import Rkme, same_frame
 SHORTLIST = 256  # proposals that are scored exactly in each round
 JOIN = 3
 ROUNDS = 60
+SWAPS = 5
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def mixture(requirement: Rkme, candidates: list[Rkme], *, max_members: int = 8) 
 
 
 def noise_floor(requirement: Rkme) -> float:
-    """Half a percent of the sampling variance (1 - |mu|^2) / n: gains below it fit the sample, not the task."""
-    return 0.005 * max(0.0, 1.0 - requirement.squared_norm) / requirement.n
+    """A thousandth of the sampling variance (1 - |mu|^2) / n: gains below it fit the sample, not the task."""
+    return 0.001 * max(0.0, 1.0 - requirement.squared_norm) / requirement.n
 
 
 class Pool:
@@ -132,7 +133,7 @@ def frank_wolfe(
         return numbers, block_of(numbers).inner(points, weights, sigma), vector
 
     pool, w, value = Pool(requirement, block_of), np.empty(0), np.inf
-    rounds = 0
+    rounds = idle = 0
     for rounds in range(1, ROUNDS + 1):
         points, weights = pool.residual(w)
         numbers, scores, _ = propose(points, weights)
@@ -151,16 +152,34 @@ def frank_wolfe(
         before = pool.numbers, pool.gram, pool.cross
         pool.join(joining)
         tried, reached = pool.solve()
-        if not value - reached > max(1e-3 * max(value, 0.0) if np.isfinite(value) else 0.0, floor, 1e-15):
-            if not reached < value:
-                pool.numbers, pool.gram, pool.cross = before
-                break
-            w, value = _drop_zeros(pool, tried)
+        if not reached < value:
+            pool.numbers, pool.gram, pool.cross = before
             break
+        # One round may gain little and the next much: two in a row end it.
+        idle = idle + 1 if np.isfinite(value) and value - reached < max(1e-3 * value, floor, 1e-15) else 0
         w, value = _drop_zeros(pool, tried)
+        if idle == 2:
+            break
     if not len(pool.numbers):
         return Found.nothing()
-    w, value = _at_most(pool, w, value, max_members)
+    if len(w) > max_members:
+        w, value = _at_most(pool, w, max_members)
+        for _ in range(SWAPS):
+            # What is left over now asks for others than before: let the best of them compete with the members (as in CoSaMP, Needell and Tropp, 2009).
+            before = pool.numbers, pool.gram, pool.cross, w, value
+            numbers, scores, _ = propose(*pool.residual(w))
+            order = np.lexsort((numbers, -scores))
+            joining = np.array([numbers[i] for i in order if numbers[i] not in pool.numbers][: max(JOIN, max_members // 2)], dtype=np.int64)
+            if not len(joining):
+                break
+            pool.join(joining)
+            tried, _ = pool.solve()
+            w, _ = _drop_zeros(pool, tried)
+            w, value = _at_most(pool, w, max_members)
+            if not value < before[-1] * (1 - 1e-3):
+                if value >= before[-1]:
+                    pool.numbers, pool.gram, pool.cross, w, value = before
+                break
     points, weights = pool.residual(w)
     base = float(w @ (pool.cross - pool.gram @ w))
     if everything is not None:
@@ -187,19 +206,21 @@ def _drop_zeros(pool: Pool, w: np.ndarray) -> tuple[np.ndarray, float]:
     return w, pool.value(w)
 
 
-def _at_most(pool: Pool, w: np.ndarray, value: float, most: int) -> tuple[np.ndarray, float]:
-    """Take members out, each time the one that costs least, until there are `most`."""
+def _at_most(pool: Pool, w: np.ndarray, most: int) -> tuple[np.ndarray, float]:
+    """Take members out until there are `most`, each time the one without which the others do best.
+
+    With P = A^-1 - A^-1 11' A^-1 / (1' A^-1 1), taking out i costs w_i^2 / P_ii (Hassibi and Stork, "Second order derivatives for network pruning", 1993).
+    """
     while len(w) > most:
-        trials = []
-        for out in np.argsort(w, kind="stable")[: max(4, len(w) // 2)]:
-            kept = np.arange(len(w)) != out
-            A, b = pool.gram[np.ix_(kept, kept)], pool.cross[kept]
-            v = simplex(A, b)
-            trials.append((float(v @ A @ v - 2.0 * v @ b), int(out), v))
-        _, out, v = min(trials, key=lambda trial: trial[:2])
+        A = pool.gram + 1e-7 * np.trace(pool.gram) / len(w) * np.eye(len(w))
+        inverse = np.linalg.inv(A)
+        ones = inverse.sum(axis=1)
+        cost = w**2 / np.maximum(np.diag(inverse) - ones**2 / ones.sum(), 1e-300)
+        out = int(np.lexsort((pool.numbers, cost))[0])
         pool.keep(np.arange(len(w)) != out)
-        w, value = _drop_zeros(pool, v)
-    return w, value
+        w, _ = pool.solve()
+        w, _ = _drop_zeros(pool, w)
+    return w, pool.value(w)
 
 
 def simplex(A: np.ndarray, b: np.ndarray) -> np.ndarray:
