@@ -3,24 +3,14 @@
 import json
 import sys
 import time
-import types
 from pathlib import Path
 
+import numpy as np
+import torch
+from peer_stubs import stub
 
-class Absent(types.ModuleType):
-    """Stands in for a package that `learnware` imports at start and that specifications of tables never call."""
+stub()
 
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
-for missing in ("trl", "peft", "datasets", "lm_eval", "lm_eval.models", "lm_eval.models.huggingface", "lm_eval.tasks", "lm_eval.evaluator", "transformers", "langdetect", "accelerate"):
-    sys.modules[missing] = Absent(missing)
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
 from learnware.specification import RKMETableSpecification  # noqa: E402
 
 

@@ -69,12 +69,16 @@ class Market:
 
     def describe(
         self, frame: Any, target: str | None = None, *, name: str = "", description: str = "", task: str | None = None,
-        space: specs.Space | str | None = None, points: int = 100, seed: int = 0,
+        space: specs.Space | str | None = None, points: int = 100, seed: int = 0, labels: bool = False, parts: Any = None, **options: Any,
     ) -> specs.Specification:
         """Reduce a table to a specification, here: no row leaves the machine.
 
-        `space`: a Space, the id of one, "found" for a new one where none fits, or None to find one by the columns.
+        `space`: a Space, the id of one, "found" for a new one where none fits, or None to find one by the columns. `labels`: carry statistics of
+        the target too, so that models of your concept come first. `parts`: a function that starts an iterator of DataFrames, for a table larger than memory;
+        `frame` is then its first rows. Options go to `specs.describe` (mode, noise, epsilon, delta).
         """
+        if labels and target is None:
+            raise Refused("Label statistics need a target.", code="no-target", hint="Name the column to predict.")
         tables.check_target(_columns(frame), target)
         if task is None and target is not None:
             task = tables.task_of(frame[target])
@@ -88,7 +92,9 @@ class Market:
         elif isinstance(space, str):
             space = self.space(space)
         semantic = {"name": name, "description": description, "task": task, "target": target}
-        rkme = specs.describe(frame, space, points=points, seed=seed)
+        if labels:
+            options |= {"target": target, "labels": "values" if task == "regression" else "classes"}
+        rkme = specs.describe(frame if parts is None else parts, space, points=points, seed=seed, **options)
         return specs.Specification(space, rkme, {key: value for key, value in semantic.items() if value})
 
     # -- searching ------------------------------------------------------------------------------

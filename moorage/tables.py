@@ -1,5 +1,6 @@
 """Reading a person's table, and saying clearly what is wrong with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,31 @@ def read(path: str | Path, *, least_rows: int = 1) -> Any:
         raise Refused(f"{path} has one column, {frame.columns[0][:40]!r}: it seems to be separated by semicolons.", code="not-csv", hint="Save it with commas.")
     if len(frame) < least_rows:
         raise Refused(f"{path} must have at least {least_rows} row(s); it has {len(frame)}.", code="too-few-rows", hint="Bring more rows.")
+    return frame
+
+
+LARGE = 256 * 2**20  # bytes of a file that is read in parts
+PART = 50_000  # rows
+
+
+def parts(path: str | Path) -> Iterator[Any]:
+    """A large CSV or Parquet file as DataFrames of some 50,000 rows, one after the other."""
+    import pandas as pd
+
+    path = Path(path)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(PART):
+            yield _named(batch.to_pandas())
+        return
+    with pd.read_csv(path, skipinitialspace=True, chunksize=PART) as reader:
+        for frame in reader:
+            yield _named(frame)
+
+
+def _named(frame: Any) -> Any:
+    frame.columns = [str(name).strip() for name in frame.columns]
     return frame
 
 
