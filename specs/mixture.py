@@ -89,10 +89,10 @@ class Pool:
         ends = np.append(block.starts[1:], len(block.points))
         for j in range(had, m):
             part = slice(block.starts[j], ends[j])
-            gram[j, :] = gram[:, j] = block.inner(block.points[part], block.weights[part], self.requirement.sigma)
+            gram[j, :] = gram[:, j] = block.inner(block.points[part], block.weights[part], self.requirement.sigma, np.float64)
             gram[j, j] = block.norms[j]
         of_new = self._block_of(fresh)
-        self.cross = np.concatenate([self.cross, of_new.inner(self.requirement.points, self.requirement.weights, self.requirement.sigma)])
+        self.cross = np.concatenate([self.cross, of_new.inner(self.requirement.points, self.requirement.weights, self.requirement.sigma, np.float64)])
         self.numbers, self.gram = every, gram
 
     def keep(self, kept: np.ndarray) -> None:
@@ -231,8 +231,8 @@ def simplex(A: np.ndarray, b: np.ndarray) -> np.ndarray:
     m = len(b)
     if m == 1:
         return np.ones(1)
-    # Gram entries come from float32 kernels: a shift above their rounding keeps the factor real.
-    L = np.linalg.cholesky(A + 1e-7 * np.trace(A) / m * np.eye(m))
+    # Twins make A singular; a shift above the rounding of its entries keeps the factor real.
+    L = np.linalg.cholesky(A + 1e-9 * np.trace(A) * np.eye(m))
     heavy = 1e3 * max(1.0, float(np.sqrt(np.trace(A))))
     w = nnls(np.vstack([L.T, np.full(m, heavy)]), np.append(np.linalg.solve(L, b), heavy), maxiter=50 * m)[0]
     return w / w.sum()

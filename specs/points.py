@@ -77,14 +77,14 @@ class Block:
     starts: np.ndarray
     norms: np.ndarray
 
-    def inner(self, points: np.ndarray, weights: np.ndarray, sigma: float) -> np.ndarray:
-        """<sum_j weights_j k(points_j, .), mu_i> for each specification i; (m,) float64. Kernels in float32."""
+    def inner(self, points: np.ndarray, weights: np.ndarray, sigma: float, dtype: type = np.float32) -> np.ndarray:
+        """<sum_j weights_j k(points_j, .), mu_i> for each specification i; (m,) float64. Kernels in `dtype`: float32 tells some 1e-7 apart."""
         if not len(self.starts):
             return np.empty(0)
         values = np.empty(len(self.points))
-        Y = np.ascontiguousarray(points, dtype=np.float32)
+        Y, w = np.ascontiguousarray(points, dtype=dtype), weights.astype(dtype)
         for part in kernels.chunks(len(self.points), len(Y)):
-            values[part] = kernels.gaussian(self.points[part], Y, sigma) @ weights.astype(np.float32)
+            values[part] = kernels.gaussian(self.points[part].astype(dtype, copy=False), Y, sigma) @ w
         return np.add.reduceat(values * self.weights, self.starts)
 
 
