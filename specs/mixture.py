@@ -23,6 +23,8 @@ from specs.rkme import Rkme, same_frame
 SHORTLIST = 256  # proposals that are scored exactly in each round
 JOIN = 3
 ROUNDS = 60
+ASKED = 10  # times that the oracle is asked at most
+STALLED = 0.02  # of the value: where what it showed gained less, it is not asked again
 SWAPS = 5
 
 
@@ -38,13 +40,14 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Found:
-    """What the search ended with; `members` are numbers, heaviest first. `is_gap_exact`: the gap was taken over every candidate."""
+    """What the search ended with; `members` are numbers, heaviest first. `asked`: how often the oracle was;
+    `is_gap_exact`: the gap was taken over every candidate."""
 
     members: tuple[int, ...]
     weights: np.ndarray
     squared_mmd: float
     gap: float
-    rounds: int
+    asked: int
     is_gap_exact: bool
 
     @classmethod
@@ -115,6 +118,53 @@ class Pool:
         return np.concatenate([self.requirement.points, block.points]), np.concatenate([self.requirement.weights, -np.repeat(w, sizes) * block.weights])
 
 
+class Seen:
+    """What the oracle has shown so far: exact inner products with the requirement, and with each member as it joins, every one computed once."""
+
+    def __init__(self, requirement: Rkme, block_of: Callable[[np.ndarray], Block]) -> None:
+        self._requirement, self._block_of = requirement, block_of
+        self.numbers = np.empty(0, np.int64)
+        self._place: set[int] = set()
+        self._blocks: list[Block] = []
+        self.cross = self.norms = np.empty(0)
+        self._with: dict[int, np.ndarray] = {}  # member -> its inner products with all that was seen
+
+    def add(self, numbers: np.ndarray) -> bool:
+        """Whether anything of it is new."""
+        fresh = np.array([n for n in numbers.tolist() if n not in self._place], dtype=np.int64)
+        if not len(fresh):
+            return False
+        block, one = self._block_of(fresh), self._requirement
+        self._place.update(fresh.tolist())
+        self._blocks.append(block)
+        self.numbers = np.concatenate([self.numbers, fresh])
+        self.cross = np.concatenate([self.cross, block.inner(one.points, one.weights, one.sigma)])
+        self.norms = np.concatenate([self.norms, block.norms])
+        for member, known in self._with.items():
+            self._with[member] = np.concatenate([known, self._inner(member, [block])])
+        return True
+
+    def scores(self, pool: Pool, w: np.ndarray) -> np.ndarray:
+        """<mu_req - mu_mix, mu_i> for each that was seen."""
+        out = self.cross.copy()
+        for member, weight in zip(pool.numbers.tolist(), w, strict=True):
+            if member not in self._with:
+                self._with[member] = self._inner(member, self._blocks)
+            out -= weight * self._with[member]
+        return out
+
+    def best(self, pool: Pool, w: np.ndarray, most: int) -> np.ndarray:
+        """The numbers along which the distance falls fastest, members left out."""
+        scores = self.scores(pool, w)
+        base = float(w @ (pool.cross - pool.gram @ w))
+        order = np.lexsort((self.numbers, -scores))[: most + len(pool.numbers)]
+        return np.array([self.numbers[i] for i in order if scores[i] > base and self.numbers[i] not in pool.numbers][:most], dtype=np.int64)
+
+    def _inner(self, member: int, blocks: list[Block]) -> np.ndarray:
+        own = self._block_of(np.array([member]))
+        return np.concatenate([block.inner(own.points, own.weights, self._requirement.sigma) for block in blocks])
+
+
 def frank_wolfe(
     requirement: Rkme, block_of: Callable[[np.ndarray], Block], oracle: Callable[[np.ndarray, int], np.ndarray], embedding: Any, *,
     max_members: int, everything: Callable[[], np.ndarray] | None, approximate: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
@@ -126,39 +176,41 @@ def frank_wolfe(
     the oracle may have missed: its last proposal's score plus four standard deviations of the error seen on the proposals (`approximate`).
     """
     sigma, floor = requirement.sigma, noise_floor(requirement)
+    pool, seen = Pool(requirement, block_of), Seen(requirement, block_of)
 
-    def propose(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        vector = np.empty(0) if embedding is None else embedding.of_points(points, weights, np.array([len(points)]))[0]
-        numbers = oracle(vector, SHORTLIST)
-        return numbers, block_of(numbers).inner(points, weights, sigma), vector
-
-    pool, w, value = Pool(requirement, block_of), np.empty(0), np.inf
-    rounds = idle = 0
-    for rounds in range(1, ROUNDS + 1):
+    def ask() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         points, weights = pool.residual(w)
-        numbers, scores, _ = propose(points, weights)
-        if not len(numbers):
+        vector = np.empty(0) if embedding is None else embedding.of_points(points, weights, np.array([len(points)]))[0]
+        return oracle(vector, SHORTLIST), vector, points, weights
+
+    w, value, asked = np.empty(0), np.inf, 0
+    while asked < ASKED:
+        # The oracle looks through the whole catalog; what it shows is used up before it is asked again.
+        proposed, *_ = ask()
+        asked += 1
+        if not seen.add(proposed):
             break
-        if rounds == 1:
+        begun, idle = value, 0
+        if not len(pool.numbers):
             # Nothing is mixed yet: the nearest single is where every mixture must start to be no worse than it.
-            nearest = block_of(numbers).norms - 2.0 * scores
-            joining = numbers[np.lexsort((numbers, nearest))[:1]]
-        else:
-            base = float(w @ (pool.cross - pool.gram @ w))
-            order = np.lexsort((numbers, -scores))
-            joining = np.array([numbers[i] for i in order if scores[i] > base and numbers[i] not in pool.numbers][:JOIN], dtype=np.int64)
-        if not len(joining):
-            break
-        before = pool.numbers, pool.gram, pool.cross
-        pool.join(joining)
-        tried, reached = pool.solve()
-        if not reached < value:
-            pool.numbers, pool.gram, pool.cross = before
-            break
-        # One round may gain little and the next much: two in a row end it.
-        idle = idle + 1 if np.isfinite(value) and value - reached < max(1e-3 * value, floor, 1e-15) else 0
-        w, value = _drop_zeros(pool, tried)
-        if idle == 2:
+            pool.join(seen.numbers[np.lexsort((seen.numbers, seen.norms - 2.0 * seen.cross))[:1]])
+            w, value = pool.solve()
+        for _ in range(ROUNDS):
+            best = seen.best(pool, w, JOIN)
+            if not len(best):
+                break
+            before = pool.numbers, pool.gram, pool.cross
+            pool.join(best)
+            tried, reached = pool.solve()
+            if not reached < value:
+                pool.numbers, pool.gram, pool.cross = before
+                break
+            # One round may gain little and the next much: two in a row end it.
+            idle = idle + 1 if value - reached < max(1e-3 * value, floor, 1e-15) else 0
+            w, value = _drop_zeros(pool, tried)
+            if idle == 2:
+                break
+        if begun - value < max(STALLED * value, floor):
             break
     if not len(pool.numbers):
         return Found.nothing()
@@ -167,35 +219,35 @@ def frank_wolfe(
         for _ in range(SWAPS):
             # What is left over now asks for others than before: let the best of them compete with the members (as in CoSaMP, Needell and Tropp, 2009).
             before = pool.numbers, pool.gram, pool.cross, w, value
-            numbers, scores, _ = propose(*pool.residual(w))
-            order = np.lexsort((numbers, -scores))
-            joining = np.array([numbers[i] for i in order if numbers[i] not in pool.numbers][: max(JOIN, max_members // 2)], dtype=np.int64)
-            if not len(joining):
+            best = seen.best(pool, w, max(JOIN, max_members // 2))
+            if not len(best):
                 break
-            pool.join(joining)
+            pool.join(best)
             tried, _ = pool.solve()
             w, _ = _drop_zeros(pool, tried)
             w, value = _at_most(pool, w, max_members)
-            if not value < before[-1] * (1 - 1e-3):
-                if value >= before[-1]:
-                    pool.numbers, pool.gram, pool.cross, w, value = before
+            if value >= before[-1]:
+                pool.numbers, pool.gram, pool.cross, w, value = before
+                break
+            if value > before[-1] * (1 - 1e-3):
                 break
     points, weights = pool.residual(w)
     base = float(w @ (pool.cross - pool.gram @ w))
     if everything is not None:
         best = float(block_of(everything()).inner(points, weights, sigma).max())
     else:
-        numbers, scores, vector = propose(points, weights)
-        best = float(scores.max()) if len(scores) else base
+        numbers, vector, *_ = ask()
+        scores = block_of(numbers).inner(points, weights, sigma)
+        best = float(max(scores.max(initial=base), seen.scores(pool, w).max()))
         if approximate is not None and len(scores) > 1:
-            seen = approximate(vector, numbers)
-            error = scores - seen
-            best = max(best, float(seen.min() + error.mean() + 4.0 * error.std()))
+            told = approximate(vector, numbers)
+            error = scores - told
+            best = max(best, float(told.min() + error.mean() + 4.0 * error.std()))
     order = np.lexsort((pool.numbers, -w))
     value = float(weights @ kernels.gaussian(points.astype(np.float64), points.astype(np.float64), sigma) @ weights)
     # Rounding can leave a hair below 0, where the optimum is met.
     gap = max(0.0, 2.0 * (best - base))
-    return Found(tuple(int(n) for n in pool.numbers[order]), w[order], max(0.0, value), gap, rounds, everything is not None)
+    return Found(tuple(int(n) for n in pool.numbers[order]), w[order], max(0.0, value), gap, asked, everything is not None)
 
 
 def _drop_zeros(pool: Pool, w: np.ndarray) -> tuple[np.ndarray, float]:
