@@ -100,6 +100,12 @@ class SpaceIndex:
             for number in numbers.tolist():
                 self._store.remove(number)
 
+    def close(self) -> None:
+        """Leave the engines' servers, where there are any."""
+        for engine in (self._near, self._pull):
+            if engine is not None:
+                engine.close()
+
     def rkme(self, key: Key) -> Rkme:
         """The specification of a key; KeyError where there is none."""
         number = self._store.find(key)
