@@ -117,7 +117,7 @@ class Market:
     def offer(
         self, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str = "1.0.0", title: str = "", card: str = "",
         target: str | None = None, unit: str | None = None, task: str | None = None, classes: list[str] | None = None, takes: str | None = None,
-        space: specs.Space | None = None, base: str | None = None, wait: bool = True, seen: Seen | None = None,
+        space: specs.Space | None = None, base: str | None = None, labels: bool = False, wait: bool = True, seen: Seen | None = None,
     ) -> dict[str, Any]:
         """Export a fitted model, describe its training data, upload both and wait for the check; returns the version.
 
@@ -130,7 +130,7 @@ class Market:
         with tempfile.TemporaryDirectory(prefix="moorage-offer-") as folder:
             bundle = offering.prepare(
                 self, Path(folder), model, X_train, y_train, name=name, licence=licence, version=version, title=title, card=card, target=target,
-                unit=unit, task=task, classes=classes, takes=takes, space=space, base=base,
+                unit=unit, task=task, classes=classes, takes=takes, space=space, base=base, labels=labels,
             )
             return self.push(bundle, wait=wait, seen=seen)
 
@@ -236,6 +236,30 @@ class Match:
     def semantic(self) -> dict[str, Any]:
         """The words that the requirement brought."""
         return self.document.get("semantic") or {}
+
+    def trial(self, data: Any, target: str, *, most: int = 10) -> list[dict[str, Any]]:
+        """Run the best few singles on labelled rows, on this machine: their rows do not leave it; best first.
+
+        Each is {"reference", "score", "metric", "rank"}: accuracy for classes, root mean squared error for numbers. One that fails is left out with
+        "error". At most `most` models are fetched. Needs `moorage[reuse]`.
+        """
+        import tempfile
+
+        from moorage import predicting
+
+        tables.check_target(_columns(data), target)
+        found = []
+        with tempfile.TemporaryDirectory(prefix="moorage-trial-") as folder:
+            for single in self.singles[:most]:
+                row = {"reference": single["reference"], "rank": single["rank"]}
+                try:
+                    at = self.market.download(single["reference"], Path(folder) / str(single["rank"]))
+                    found.append(row | predicting.scored(at, data, target))
+                except Exception as error:  # one model's failure is a fact about it, and no reason to lose the others
+                    if not hasattr(error, "code"):
+                        raise
+                    found.append(row | {"score": None, "metric": None, "error": str(error)})
+        return sorted(found, key=lambda row: (row["score"] is None, (row["score"] or 0) * (1 if row["metric"] == "rmse" else -1), row["rank"]))
 
     def __repr__(self) -> str:
         if not self.singles:

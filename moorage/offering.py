@@ -11,7 +11,7 @@ from moorage.errors import NotFound, Refused
 
 def prepare(
     market: Any, folder: Path, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str, title: str, card: str,
-    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | None, base: str | None, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
+    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | None, base: str | None, labels: bool = False, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
 ) -> Path:
     """Write the three files into `folder`; the training rows are reduced here and stay here."""
     from reuse import ReuseError, formats
@@ -42,7 +42,10 @@ def prepare(
         manifest = Manifest.read(document)
     except ReuseError as error:
         raise Refused(error.message, code=error.code, hint=error.hint, fields=getattr(error, "fields", None)) from None
-    specification = specs.Specification(space, specs.describe(frame, space), {"task": task, "target": target, "name": name})
+    rkme = specs.describe(frame, space)
+    if labels:
+        rkme = specs.attach(rkme, space.encode(frame), _as_named(y_train, output.get("classes")), kind="values" if task == "regression" else "classes")
+    specification = specs.Specification(space, rkme, {"task": task, "target": target, "name": name})
     specification.write(folder / "specification.json")
     (folder / "learnware.json").write_text(json.dumps(manifest.to_json(), indent=1))
     return folder
@@ -89,6 +92,19 @@ def _classes(model: Any, y: Any) -> list[str]:
 
     labels = model.classes_ if hasattr(model, "classes_") else np.unique(np.asarray(y))
     return [class_name(label) for label in labels]
+
+
+def _as_named(y: Any, classes: list[str] | None) -> list[Any]:
+    """Labels by the names that the manifest gives: numbers 0, 1, ... stand for the classes in order unless they are names themselves."""
+    from reuse.formats.skops import class_name
+
+    values = list(y)
+    if classes is None:
+        return values
+    named = [class_name(value) for value in values]
+    if set(named) <= set(classes):
+        return named
+    return [classes[int(value)] for value in values]
 
 
 def _base(base: str | None) -> dict[str, str] | None:

@@ -26,6 +26,16 @@ def predict(folder: str | Path, frame: Any) -> Any:
                   hint="Make one with `moorage reuse`, or fetch a learnware with `moorage download`.")
 
 
+def scored(folder: str | Path, data: Any, target: str) -> dict[str, Any]:
+    """{"score", "metric"} of a folder's predictions of labelled rows: accuracy, or rmse for numbers. Rows without a label are left out."""
+    rows = data[data[target].notna()]
+    answer = predict(folder, rows)
+    if answer.probabilities is None:
+        error = answer.values - rows[target].to_numpy(dtype=float)
+        return {"score": float((error**2).mean() ** 0.5), "metric": "rmse"}
+    return {"score": float((answer.labels.astype(str) == rows[target].astype(str).to_numpy()).mean()), "metric": "accuracy"}
+
+
 def predicted(folder: Path, frame: Any) -> Any:
     """The table with a column `predicted_<target>`, and for classes one of each probability."""
     answer = predict(folder, frame)

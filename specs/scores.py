@@ -19,7 +19,7 @@ from specs.rkme import squared_mmd as distance
 SAME = 0.01  # of two samples of the same data, so few stand farther apart
 CLOSE, PARTLY = 0.05, 0.25  # of the distance between data that share nothing
 COVERED = 0.8
-TOLD = 0.1  # of that distance: where sampling alone explains more, rows are too few to tell anything
+TOLD = 0.03  # of that distance: where sampling alone explains more, rows are too few to tell anything
 HANDFUL = 10  # rows
 WORDS = ("indistinguishable", "close", "partly", "far")
 

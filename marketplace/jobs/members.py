@@ -12,6 +12,7 @@ from marketplace.matching.models import Match
 from marketplace.matching.services import answers_like
 
 NEAREST = 8  # singles that join a mixture as candidates, so that auto has something to choose from
+LABELLED = 10  # models that a match by labels proposes to run
 MAX_MEMBERS = 16
 
 
@@ -27,6 +28,14 @@ def of_match(match: Match) -> list[Chosen]:
     weights = {UUID(member["id"]): member["weight"] for member in mixture["members"]}
     near = [UUID(single["id"]) for single in match.result["singles"]]
     versions = {key: version for key, version in _usable([*weights, *near]).items() if can_be_member(version)}
+    if match.result.get("by_labels"):
+        # Inputs that look alike may hide other concepts: the labels' order proposes, and few are run.
+        first = [key for key in near if key in versions][:LABELLED]
+        if first:
+            like = [key for key in first if answers_like(versions[key], versions[first[0]])]
+            given = {key: weights.get(key, 0.0) for key in like}
+            total = sum(given.values())
+            return [Chosen(versions[key], weight / total if total else 1 / len(like)) for key, weight in given.items()]
     still = {key: weight for key, weight in weights.items() if key in versions}
     if not still:
         # Nothing of the mixture is left (or there was none): the nearest single that is left stands for it.

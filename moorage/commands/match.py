@@ -17,6 +17,8 @@ def add(app: typer.Typer) -> None:
         target: Annotated[str | None, typer.Option("--target", "-t", help="Only models that predict this.")] = None,
         licence: Annotated[str | None, typer.Option(help="Only this licence, such as Apache-2.0.")] = None,
         format: Annotated[str | None, typer.Option(help="Only safetensors, skops, onnx or predictor.")] = None,
+        trial: Annotated[Path | None, typer.Option("--try", help="Labelled rows: run the best models on them, on this machine; --target says the column.")] = None,
+        most: Annotated[int, typer.Option(min=1, max=100, help="How many models --try runs at most.")] = 10,
         words: Annotated[str | None, typer.Option("--words", "-q", help="Words that must appear.")] = None,
         url: Url = None, token: Token = None, as_json: Json = False,
     ) -> None:
@@ -29,13 +31,27 @@ def add(app: typer.Typer) -> None:
         requirement = specs.Specification.read(description)
         with working("Searching"):
             found = market(url, token).match(requirement, top=top, task=task, target=target, licence=licence, format=format, q=words)
+        tried = []
+        if trial is not None:
+            from moorage import tables
+            from moorage.errors import Refused
+
+            column = target or found.semantic.get("target")
+            if not column:
+                raise Refused("Trying models needs the column of labels.", code="no-target", hint="Name it with --target.")
+            rows_at_hand = tables.read_labelled(trial, column)
+            with working(f"Running up to {most} models on {len(rows_at_hand):,} labelled rows, here"):
+                tried = found.trial(rows_at_hand, column, most=most)
         if as_json:
-            return dump(found.document)
+            return dump(found.document | ({"trial": tried} if trial is not None else {}))
         if not found.singles:
             say("Nothing in the market fits. " + str(found.document.get("advice") or "Loosen the filters."))
             raise typer.Exit(4)
         rows = [[s["rank"], s["reference"], s.get("title", ""), f"{s['mmd']:.4f}", f"{s['coverage']:.0%}", s.get("verdict", "")] for s in found.singles]
         table(["#", "learnware", "title", "MMD", "covers", ""], rows, right=(0, 3, 4))
+        if tried:
+            say(f"On your labelled rows ({tried[0]['metric'] or 'failed'}):")
+            table(["#", "learnware", "score", ""], [[row["rank"], row["reference"], "" if row["score"] is None else f"{row['score']:.4g}", row.get("error", "")] for row in tried], right=(0, 2))
         mixed = found.mixture
         if len(mixed["members"]) > 1:
             say(f"Mixture: covers {mixed['coverage']:.0%} at MMD {max(0, mixed['squared_mmd']) ** 0.5:.4f}")

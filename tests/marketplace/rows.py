@@ -20,9 +20,12 @@ def homes() -> specs.Space:
     return specs.Space.from_table(table(np.random.default_rng(0)), name="homes")
 
 
-def requirement(space: specs.Space, frame: dict, **semantic: str) -> bytes:
+def requirement(space: specs.Space, frame: dict, labels: object = None, **semantic: str) -> bytes:
     words = {"name": "", "description": "", **semantic}
-    return specs.Specification(space, specs.describe(frame, space, points=30), words).to_bytes()
+    rkme = specs.describe(frame, space, points=30)
+    if labels is not None:
+        rkme = specs.attach(rkme, space.encode(frame), labels)
+    return specs.Specification(space, rkme, words).to_bytes()
 
 
 def publish(space: specs.Space, founder=None) -> Space:
@@ -47,12 +50,13 @@ def offered(
     format: str = "safetensors",
     merge_family: str = "",
     status: str = Version.Status.USABLE,
+    labels: object = None,
 ) -> Version:
     """A version as the check leaves it: usable, the latest of its learnware, in the change log."""
     row = publish(space, owner)
     output = output or {"kind": "classes", "target": target, "classes": ["flat", "house"]}
     stored = artifacts.put(model)
-    document = requirement(space, frame, task=task, target=target)
+    document = requirement(space, frame, labels, task=task, target=target)
     learnware, _ = Learnware.objects.get_or_create(owner=owner, name=name)
     learnware.versions.update(is_latest=False)
     version = Version.objects.create(

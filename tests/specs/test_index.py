@@ -1,3 +1,4 @@
+import sys
 from uuid import uuid4
 
 import numpy as np
@@ -83,3 +84,39 @@ def test_the_mixture_over_the_index_is_that_over_the_list(digits):
     keys, weights, squared, gap = index.mixture(rkmes[159])
     plain = specs.mixture(rkmes[159], rkmes[:40])
     assert tuple(keys) == plain.members and weights == pytest.approx(plain.weights) and squared == pytest.approx(plain.squared_mmd)
+
+
+def test_the_reported_gap_is_true_and_members_obey_who_is_asked(digits):
+    space, rkmes = digits
+    index = SpaceIndex(space)
+    index.add_all(range(150), rkmes[:150])
+    for asked in rkmes[150:]:
+        found = index.mix(asked)
+        best = index.mix(asked, max_members=100)
+        assert found.is_gap_exact and found.squared_mmd - best.squared_mmd <= found.gap + 1e-9 and best.squared_mmd <= found.squared_mmd + 1e-9
+        odd = index.mixture(asked, accept=lambda keys: [key for key in keys if key % 2])
+        assert all(key % 2 for key in odd[0]) and [key for key, _ in index.search(asked, 5, accept=lambda keys: {7, 9} & set(keys))] in ([7, 9], [9, 7])
+        assert index.mixture(asked)[0] == index.mixture(asked)[0]
+
+
+def test_the_gap_counts_in_what_the_oracle_may_have_missed(digits, monkeypatch):
+    space, rkmes = digits
+    index = SpaceIndex(space)
+    index.add_all(range(150), rkmes[:150])
+    mixing = sys.modules["specs.mixture"]
+    monkeypatch.setattr(mixing, "SHORTLIST", 8)
+    store = index._store
+    for asked in rkmes[150:]:
+        found = mixing.frank_wolfe(asked, store.block, lambda residual, most: index._pull.search(residual @ index._pull_axes.axes, most), index._embedding,
+                                   max_members=8, everything=None, approximate=index._approximate)
+        exact = mixing.frank_wolfe(asked, store.block, lambda residual, most: store.alive(), None, max_members=100, everything=store.alive)
+        assert not found.is_gap_exact and found.squared_mmd - exact.squared_mmd <= found.gap + 1e-9
+
+
+def test_an_accept_that_refuses_the_nearest_is_asked_further(digits):
+    space, rkmes = digits
+    index = SpaceIndex(space)
+    index.add_all(range(160), rkmes)
+    order = [key for key, _ in index.search(rkmes[0], 160)]
+    far = set(order[140:])
+    assert [key for key, _ in index.search(rkmes[0], 5, accept=lambda keys: far & set(keys))] == order[140:145]

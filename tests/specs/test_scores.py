@@ -41,3 +41,44 @@ def test_one_row_against_many_is_a_number_between_0_and_1():
     many = next(iter(pairs(2, 100, 100)))[1]
     many = specs.Rkme(points=many.points, weights=many.weights, sigma=1.0, n=100)
     assert all(0 <= p_value(x, y) <= 1 for x, y in ((one, many), (many, one), (one, one)))
+
+
+def real_tables():
+    from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+
+    for name, load, sizes in (("digits", load_digits, (300, 700)), ("cancer", load_breast_cancer, (200, 200)), ("wine", load_wine, (80, 80))):
+        X = load().data
+        yield pytest.param((X - X.mean(axis=0)) / (X.std(axis=0) + 1e-9), *sizes, id=name)
+
+
+@pytest.mark.parametrize(("X", "n", "m"), list(real_tables()))
+def test_p_values_of_real_data_split_at_random_are_uniform(X, n, m):
+    from scipy.spatial.distance import pdist
+    from scipy.stats import kstest
+
+    sigma, rng, found = float(np.median(pdist(X[:400]))), np.random.default_rng(1), []
+    for t in range(50):
+        order = rng.permutation(len(X))
+        a, b = (specs.reduce(X[rows], sigma=sigma, points=100, seed=t) for rows in (order[:n], order[n : n + m]))
+        found.append(p_value(a, b))
+    assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_the_unbiased_distance_of_equal_data_is_nought_on_average():
+    found = [specs.unbiased_squared_mmd(a, b) / noise(a, b) for _, a, b in pairs(4, 300, 500)]
+    assert abs(np.mean(found)) < 0.15
+
+
+def test_a_score_holds_together_and_few_rows_tell_nothing():
+    rng = np.random.default_rng(0)
+    a, near, far = (specs.reduce(rng.normal(size=(1500, 3)) + shift, sigma=2.5, points=60) for shift in (0.0, 0.0, 5.0))
+    assert specs.score(a, near).verdict == "indistinguishable" and specs.score(a, far).verdict == "far" and specs.score(a, far).share > 0.8
+    handful = specs.reduce(rng.normal(size=(4, 3)), sigma=2.5)
+    assert specs.score(a, handful).verdict in ("partly", "far")
+
+
+def test_who_claims_few_rows_is_not_called_the_same():
+    rng = np.random.default_rng(0)
+    a, b = (specs.reduce(rng.normal(size=(1000, 3)) + shift, sigma=2.5, points=60) for shift in (0.0, 1.5))
+    liar = specs.Rkme(points=b.points, weights=b.weights, sigma=b.sigma, n=2)
+    assert specs.score(a, b).verdict in ("partly", "far") and specs.score(a, liar).verdict in ("partly", "far")

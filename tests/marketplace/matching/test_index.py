@@ -6,6 +6,7 @@ from django.db import DatabaseError
 
 from marketplace.catalog import services
 from marketplace.matching import index
+from marketplace.matching.models import IndexSnapshot
 from marketplace.matching.services import match
 from tests.marketplace.rows import homes, offered, requirement, table
 
@@ -53,3 +54,67 @@ def test_warming_without_a_database_is_no_reason_to_fall(monkeypatch, caplog):
     monkeypatch.setattr(index.Space.objects, "annotate", broken)
     index.warm()
     assert "not warmed" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_snapshot_is_what_the_next_process_begins_from(alice, bob, tmp_path, settings, monkeypatch):
+    settings.HOME = tmp_path
+    space, rng = homes(), np.random.default_rng(0)
+    offered(alice, "flats", space, table(rng))
+    row = index.snapshot(space.id)
+    assert row.generation == 1 and row.size == 1
+    index.forget()
+    offered(bob, "houses", space, table(rng, 1.0))
+    read = []
+    monkeypatch.setattr(index, "_read", lambda wanted, real=index._read: real(read.extend(wanted) or list(wanted)))
+    found = match(user=alice, specification=requirement(space, table(rng)))
+    assert [single["reference"] for single in found.result["singles"]] == ["alice/flats@1.0.0", "bob/houses@1.0.0"]
+    assert len(read) == 1  # only what came after the snapshot
+    again = index.snapshot(space.id)
+    assert again.generation == 2 and again.size == 2 and IndexSnapshot.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_damaged_snapshot_is_not_used_and_the_index_is_built_anew(alice, tmp_path, settings, caplog):
+    settings.HOME = tmp_path
+    space, rng = homes(), np.random.default_rng(0)
+    offered(alice, "flats", space, table(rng))
+    row = index.snapshot(space.id)
+    points = index._folder(space.id) / str(row.generation) / "points.bin"
+    content = bytearray(points.read_bytes())
+    content[3] ^= 1
+    points.write_bytes(content)
+    index.forget()
+    found = match(user=alice, specification=requirement(space, table(rng)))
+    assert [single["reference"] for single in found.result["singles"]] == ["alice/flats@1.0.0"] and "points.bin is not as it was written" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_withdrawn_version_of_a_snapshot_is_taken_out(alice, tmp_path, settings):
+    settings.HOME = tmp_path
+    space, rng = homes(), np.random.default_rng(0)
+    gone = offered(alice, "flats", space, table(rng))
+    offered(alice, "houses", space, table(rng, 1.0))
+    index.snapshot(space.id)
+    index.forget()
+    services.withdraw(gone, alice)
+    found = match(user=alice, specification=requirement(space, table(rng)))
+    assert [single["reference"] for single in found.result["singles"]] == ["alice/houses@1.0.0"]
+    assert len(index._spaces[space.id].index) == 1
+
+
+@pytest.mark.django_db
+def test_a_market_on_milvus_finds_the_same(alice, bob, tmp_path, settings):
+    space, rng = homes(), np.random.default_rng(0)
+    for owner, name, shift in ((alice, "flats", 0.0), (bob, "houses", 1.0), (bob, "halls", 3.0)):
+        offered(owner, name, space, table(rng, shift))
+    asked = requirement(space, table(rng))
+    plain = match(user=alice, specification=asked).result
+    index.forget()
+    settings.INDEX_URL = f"milvus://{tmp_path}/market.db"
+    shared = match(user=alice, specification=asked).result
+    assert shared["singles"] == plain["singles"] and [m["reference"] for m in shared["mixture"]["members"]] == [m["reference"] for m in plain["mixture"]["members"]]
+    from milvus_lite.server_manager import server_manager_instance
+
+    index._spaces[space.id].index.close()
+    server_manager_instance.release_all()

@@ -218,3 +218,48 @@ def test_a_spoilt_requirement_is_refused_and_leaves_nothing(catalog, space, rng,
 def test_filters_that_make_no_sense_are_refused(catalog, space, rng, filters):
     with pytest.raises(Refused):
         match(user=None, specification=requirement(space, table(rng)), filters=filters)
+
+
+def test_labels_tell_models_of_one_concept_from_those_of_another(alice, space, rng):
+    frames = {name: table(rng) for name in ("rising", "falling", "silent")}
+    rise = {name: np.where(frame["area"] > 0, "house", "flat") for name, frame in frames.items()}
+    offered(alice, "silent", space, frames["silent"])
+    offered(alice, "falling", space, frames["falling"], labels=np.where(frames["falling"]["area"] > 0, "flat", "house"))
+    offered(alice, "rising", space, frames["rising"], labels=rise["rising"])
+    mine = table(rng)
+    few = np.array([None] * 400, dtype=object)
+    few[:30] = np.where(mine["area"][:30] > 0, "house", "flat")
+    row = match(user=None, specification=requirement(space, mine, few), filters={})
+    assert names(row) == ["alice/rising@1.0.0", "alice/falling@1.0.0", "alice/silent@1.0.0"] and row.result["by_labels"]
+    assert any("carries no labels" in sentence for sentence in row.result["singles"][2]["sentences"])
+    assert "ensemble/selected" in row.result["advice"][0]
+    plain = match(user=None, specification=requirement(space, mine), filters={})
+    assert not plain.result["by_labels"]
+
+
+def test_many_versions_are_held_against_the_database_hit_by_hit(alice, bob, space, rng, monkeypatch):
+    from marketplace.matching import services
+
+    monkeypatch.setattr(services, "FEW", 0)
+    near = offered(alice, "near", space, table(rng))
+    offered(bob, "licensed", space, table(rng, 0.2), licence="MIT")
+    offered(bob, "far", space, table(rng, 4.0))
+    index.warm()
+    monkeypatch.setattr(index, "_catch_up", lambda *_: None)  # an index that has not heard yet
+    Version.objects.filter(pk=near.pk).update(status=Version.Status.WITHDRAWN)
+    row = ask(space, table(rng))
+    assert names(row) == ["bob/licensed@1.0.0", "bob/far@1.0.0"] and row.result["searched"] == 2
+    assert {member["reference"] for member in row.result["mixture"]["members"]} <= {"bob/licensed@1.0.0", "bob/far@1.0.0"}
+    assert names(ask(space, table(rng), filters={"licence": "MIT"})) == ["bob/licensed@1.0.0"]
+
+
+def test_shares_of_columns_sum_to_one_and_scores_go_together(catalog, space, rng):
+    for single in ask(space, table(rng, 1.0)).result["singles"]:
+        assert sum(column["share"] for column in single["columns"]) == pytest.approx(1)
+        assert single["unbiased"] == pytest.approx(single["squared_mmd"] - single["noise"]) and 0 <= single["p_value"] <= 1
+
+
+def test_a_mixture_reports_a_gap_that_bounds_every_other(catalog, space, rng):
+    row = ask(space, table(rng, 1.5))
+    best = min(single["squared_mmd"] for single in row.result["singles"])
+    assert row.result["mixture"]["squared_mmd"] - row.result["mixture"]["gap"] <= best
