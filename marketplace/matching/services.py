@@ -175,7 +175,7 @@ def _single(rank: int, version: Version, hit: index.Hit, requirement: Any) -> di
             {"column": c.column, "squared_mmd": c.squared_mmd, "share": c.share, "requirement": c.requirement, "other": c.other}
             for c in specs.explain(requirement.rkme, rkme, requirement.space)
         ]
-    sentences = [words.verdict(score), words.coverage_sentence(coverage)]
+    sentences = [words.verdict(score), words.chance_sentence(score.p_value), words.coverage_sentence(coverage)]
     if columns and score.verdict != "indistinguishable":
         sentences.append(words.columns_sentence(columns))
     if requirement.rkme.labels is not None:
@@ -225,7 +225,7 @@ def _mixture(requirement: Any, space: Space, narrowed: Narrowed, hits: list[inde
         "task": best.task,
         "target": best.target,
         "members": [{**_named(versions[hit.version_id]), "weight": hit.value} for hit in mixed.members],
-        "sentences": [words.mixture_sentence(len(rkmes), mixed.squared_mmd, nearest, coverage)],
+        "sentences": [words.mixture_sentence(len(rkmes), mixed.squared_mmd, nearest, coverage), words.gap_sentence(mixed.squared_mmd, mixed.gap)],
     }
 
 

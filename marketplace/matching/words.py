@@ -33,6 +33,21 @@ def coverage_sentence(coverage: float) -> str:
     return f"{_percent(coverage)} of your data lies where this model has seen data."
 
 
+def chance_sentence(p_value: float) -> str:
+    """The p-value in words."""
+    if p_value < 1e-4:
+        return "Two samples of the same data practically never stand so far apart."
+    return f"Of two samples of the same data, {_percent(p_value)} stand at least so far apart."
+
+
+def gap_sentence(squared_mmd: float, gap: float) -> str:
+    """What no mixture can reach, by the duality gap."""
+    least = max(0.0, squared_mmd - gap)
+    if least <= 0.01 * squared_mmd:
+        return "A larger mixture of what is here might come closer still."
+    return f"No mixture of what is here, however large, comes below a squared MMD of {least:.2g}."
+
+
 def labels_sentence(distance: float) -> str:
     """What the labels of both sides say; `distance` as specs.labels gives it."""
     if distance == float("inf"):

@@ -238,3 +238,39 @@ def test_no_mistake_ends_in_a_traceback(shell, tmp_path, site, catalog, words):
 def test_help_is_quick_to_read_and_names_every_command(shell):
     said = shell("--help").stdout
     assert all(word in said for word in ("describe", "match", "reuse", "predict", "push", "convert", "login", "whoami", "jobs", "download"))
+
+
+def test_labels_find_the_concept_and_the_best_few_are_tried_here(market):
+    frame = models.part(0.0, 0.7)
+    inputs, said = frame.drop(columns=models.TARGET), frame[models.TARGET]
+    turned = said.map({"benign": "malignant", "malignant": "benign"})
+    for name, y in (("concept", said), ("turned", turned)):
+        market.offer(models.fitted(frame.assign(**{models.TARGET: y})), inputs, y, name=name, licence="MIT", labels=True)
+    mine = asked(120)
+    mine.loc[mine.index[40:], models.TARGET] = None
+    requirement = market.describe(mine, models.TARGET, labels=True)
+    assert requirement.rkme.labels.n == 40
+    match = market.match(requirement)
+    order = [single["reference"] for single in match.singles]
+    assert order.index("bob/concept@1.0.0") < order.index("bob/turned@1.0.0") and match.document["by_labels"]
+    tried = match.trial(mine, models.TARGET, most=10)
+    scores = {row["reference"]: row["score"] for row in tried}
+    assert len(tried) <= 10 and tried[0]["score"] == max(scores.values()) > 0.85 and scores.get("bob/turned@1.0.0", 0) < 0.3
+    job = market.reuse(match, data=asked(40), target=models.TARGET, method="ensemble/selected").wait(timeout_s=180)
+    assert 1 <= len(job.document["members"]) <= 10
+
+
+def test_the_shell_tries_imports_and_exports(shell, market, tmp_path):
+    asked(150).to_csv(tmp_path / "data.csv", index=False)
+    made = json.loads(shell("describe", "data.csv", "-t", models.TARGET, "-o", "task.json", "--labels", "--mode", "best", "--json").stdout)
+    assert made["exposure"]["copies"] == 0 and made["floor"] > 0
+    said = shell("match", "task.json", "--try", "data.csv", "--most", "3").stderr
+    assert "On your labelled rows (accuracy)" in said
+    private = shell("describe", "data.csv", "-t", models.TARGET, "-o", "private.json", "--epsilon", "4", "--points", "5").stderr
+    assert "Differentially private: epsilon 4" in private
+    assert "carries no labels" in shell("describe", "data.csv", "-t", models.TARGET, "--labels", "--epsilon", "1", code=2).stderr
+    (tmp_path / "stat.json").write_text(json.dumps({"z": [[0, 1], [1, 0]], "beta": [0.5, 0.5], "gamma": 0.1, "num_points": 20, "type": "RKMETableSpecification"}))
+    assert "2 points for 20 rows" in shell("import", "stat.json", "-o", "theirs.json").stderr
+    shell("export", "theirs.json", "-o", "back.json")
+    assert json.loads((tmp_path / "back.json").read_text())["gamma"] == pytest.approx(0.1)
+    assert "export without loss" in shell("export", "task.json", code=2).stderr

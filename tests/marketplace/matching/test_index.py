@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from marketplace.catalog import services
@@ -118,3 +119,16 @@ def test_a_market_on_milvus_finds_the_same(alice, bob, tmp_path, settings):
 
     index._spaces[space.id].index.close()
     server_manager_instance.release_all()
+
+
+@pytest.mark.django_db
+def test_the_command_writes_snapshots_of_what_is_worth_it(alice, tmp_path, settings, capsys):
+    settings.HOME = tmp_path
+    space, rng = homes(), np.random.default_rng(0)
+    offered(alice, "flats", space, table(rng))
+    call_command("snapshot_indexes")
+    assert "No space has 1,000 learnwares" in capsys.readouterr().out
+    call_command("snapshot_indexes", "--least", "1")
+    assert "1 specifications, generation 1" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="There is no space 'x'"):
+        call_command("snapshot_indexes", "--space", "x")
