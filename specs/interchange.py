@@ -86,7 +86,7 @@ def raw_space(d: int, gamma: float, names: list[str] | None = None, kind: str = 
     if names is not None and (len(names) != d or len(set(names)) != d):
         raise SpecError("wrong-names", f"There must be {d} different names; got {len(set(names))}.")
     scale = float(f"{1 / math.sqrt(2 * gamma):.12g}")
-    columns = tuple(Column(name=name, type="numeric", location=0.0, scale=scale) for name in names or [f"x{i}" for i in range(d)])
+    columns = tuple(Column(name=name, type="numeric", location=0.0, scale=scale, missing=False) for name in names or [f"x{i}" for i in range(d)])
     return Space(name=f"learnware {kind}, gamma {gamma:.6g}", columns=columns, sigma=1.0)
 
 

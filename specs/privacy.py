@@ -16,7 +16,7 @@ from scipy.special import log_ndtr, ndtr
 from specs import kernels
 from specs.checks import SpecError, positive, whole
 from specs.rkme import MAX_MASS, Rkme
-from specs.rows import gather
+from specs.rows import gather, typical_gap
 from specs.rows import of as rows_of
 
 ENOUGH_ROWS = 100  # rows a point: from there on a membership attack is near guessing (docs/benchmarks/matching.md)
@@ -51,7 +51,7 @@ def exposure(rkme: Rkme, X: Any, *, seed: int = 0) -> Exposure:
     if rows.shape[1] != rkme.d:
         raise SpecError("wrong-width", f"X must have the specification's {rkme.d} coordinates; got {rows.shape[1]}.")
     nearest = np.sqrt(np.concatenate([kernels.squared_distances(Z, rows).min(axis=1) for Z in np.array_split(rkme.points.astype(np.float64), 1 + rkme.size // 200)]))
-    typical = _typical(rows, rng)
+    typical = typical_gap(rows, rng)
     share = rkme.n / rkme.size
     copies = float((nearest <= COPY * typical).mean()) if typical > 0 else float((nearest <= 1e-9).mean())
     smallest = float(rkme.weights.min() * rkme.n)
@@ -156,12 +156,3 @@ def _points_for(mean: np.ndarray, W: np.ndarray, K: int, rng: np.random.Generato
         raise SpecError("all-noise", "At this epsilon the noise leaves nothing of so few rows.", "Bring more rows, or a larger epsilon.")
     Z, w = Z[keep], w[keep]
     return Z.astype(np.float32), w * min(1.0, MAX_MASS / w.sum() * (1 - 1e-9))
-
-
-def _typical(rows: np.ndarray, rng: np.random.Generator, most: int = 500) -> float:
-    if len(rows) < 2:
-        return 0.0
-    chosen = np.sort(rng.choice(len(rows), min(most, len(rows)), replace=False))
-    D = kernels.squared_distances(rows[chosen], rows)
-    D[np.arange(len(chosen)), chosen] = np.inf
-    return float(np.sqrt(np.median(D.min(axis=1))))

@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from specs import kernels
 from specs.checks import SpecError, positive, whole
 from specs.rkme import MAX_MASS, Rkme
-from specs.rows import Rows, Sample, gather
+from specs.rows import Rows, Sample, gather, typical_gap
 from specs.rows import of as rows_of
 
 VERSION = "2"
@@ -104,7 +104,7 @@ def run(X: Any, engine: Engine, *, sigma: float, points: int, seed: int, mode: s
     Z, shares = start(sample, K, sigma, rng, effort, least)
     Z = refine(sample, Z, shares, sigma, effort, engine, rng, least)
     if noise:
-        Z = Z + (rng.standard_normal(Z.shape) * noise * typical_gap(sample, rng) / np.sqrt(Z.shape[1])).astype(np.float32)
+        Z = Z + (rng.standard_normal(Z.shape) * noise * typical_gap(_part(sample, 20_000, rng).rows, rng) / np.sqrt(Z.shape[1])).astype(np.float32)
     c = _embedded(Z, sample, everything, sigma, engine)
     Z, w, c = solve_weights(Z, c, sigma, least)
     fit = _fit(Z, w, c, sample, everything, sigma, rng)
@@ -292,17 +292,6 @@ def solve_weights(Z: np.ndarray, c: np.ndarray, sigma: float, least: float = 0.0
 def _nnls(A: np.ndarray, c: np.ndarray) -> np.ndarray:
     L = np.linalg.cholesky(A + 1e-7 * np.eye(len(A)))
     return nnls(L.T, np.linalg.solve(L, c), maxiter=50 * len(A))[0]
-
-
-def typical_gap(sample: Sample, rng: np.random.Generator, most: int = 500) -> float:
-    """The median distance of a row of the sample to its nearest other row (at most 20,000 rows are looked at)."""
-    X = _part(sample, 20_000, rng).rows
-    if len(X) < 2:
-        return 0.0
-    chosen = np.sort(rng.choice(len(X), min(most, len(X)), replace=False))
-    D = kernels.squared_distances(X[chosen].astype(np.float64), X.astype(np.float64))
-    D[np.arange(len(chosen)), chosen] = np.inf
-    return float(np.sqrt(np.median(D.min(axis=1))))
 
 
 def _embedded(Z: np.ndarray, sample: Sample, everything: Rows | None, sigma: float, engine: Engine) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from specs.checks import SpecError
+from specs.kernels import squared_distances
 
 CHUNK_BYTES = 16 * 2**20  # of float32
 LARGEST = 1e15  # squares of differences must stay finite in float32
@@ -147,6 +148,16 @@ def gather(rows: Rows, most: int, rng: np.random.Generator) -> Sample:
     if kept_x is None:
         raise SpecError("no-rows", "There must be at least one row; the source gave none.")
     return _sample(kept_x, kept_w, n, total, square)
+
+
+def typical_gap(rows: np.ndarray, rng: np.random.Generator, most: int = 500) -> float:
+    """The median distance of a row to its nearest other row, over at most `most` of the rows (n, d); 0 for a single row."""
+    if len(rows) < 2:
+        return 0.0
+    chosen = np.sort(rng.choice(len(rows), min(most, len(rows)), replace=False))
+    D = squared_distances(rows[chosen].astype(np.float64), rows.astype(np.float64))
+    D[np.arange(len(chosen)), chosen] = np.inf
+    return float(np.sqrt(np.median(D.min(axis=1))))
 
 
 def _sample(x: np.ndarray, w: np.ndarray, n: int, total: float | None = None, square: float | None = None) -> Sample:

@@ -57,6 +57,11 @@ def test_there_and_back_is_the_same():
     assert document["gamma"] == pytest.approx(0.1, rel=1e-9) and document["num_points"] == 50 and set(document) == {"z", "beta", "gamma", "num_points", "type"}
 
 
+def test_what_came_in_is_a_specification_as_any_other():
+    found = from_stat_json(stat()).specification
+    assert specs.Specification.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
+
+
 def test_rows_of_any_shape_are_flattened_and_old_files_have_no_type():
     document = json.loads(stat(z=[[[1, 2], [3, 4]], [[5, 6], [7, 8]]], cuda_idx=-1, device="cpu"))
     del document["type"]
