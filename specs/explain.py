@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from specs import kernels
 from specs.rkme import Rkme, same_frame
 from specs.space import Space
 
-SLACK, SOFT = 0.1, 0.4  # of the range, since points lie inside it; scales. Halves of one table then cover each other to 95 % and more, up to 64 columns
+SEEN = 0.3  # of the requirement's own density: where a candidate has that, it has seen such data
+RIDGE = 1.5  # over the smaller number of rows. Halves of one table then cover each other to 94 % and more (docs/benchmarks/matching.md)
 
 
 @dataclass(frozen=True)
@@ -26,30 +29,53 @@ class ColumnDifference:
 def coverage(requirement: Rkme, candidates: list[Rkme], weights: np.ndarray | None = None) -> float:
     """The share of the requirement's mass that lies where a candidate has seen data; in [0, 1].
 
-    sum_k v_k min(1, mu_mix(z_k) / mu_req(z_k)) s(z_k) over the requirement's points z_k with shares v_k: a point counts in full where the
-    candidates' kernel density is at least the requirement's own and where no coordinate leaves the range of a candidate's points, with SLACK. Outside by o
-    scales, s = exp(-o² / (2 SOFT²)): among many coordinates the kernel alone sees no single one. With `weights` (sum 1) mu_mix is the mixture's
-    density; without, each candidate stands for itself and the best counts. Coverage by itself is 1.
+    sum_k v_k min(1, mu(z_k) / mu_req(z_k), r(z_k) / SEEN) over the requirement's points z_k with shares v_k. The first ratio is of kernel densities: it sees
+    clusters that are missing. The second is the density ratio by the border between the two clouds (a logistic model): it sees single columns, which among
+    many the kernel does not. With `weights` (sum 1) the candidates are one cloud, the mixture; without, each stands for itself and the best counts at
+    each point. Coverage by itself is 1.
     """
     if not candidates:
         return 0.0
     for candidate in candidates:
         same_frame(requirement, candidate)
+    if weights is not None:
+        w = np.asarray(weights, dtype=np.float64)
+        used = [(share, candidate) for share, candidate in zip(w / w.sum(), candidates, strict=True) if share > 0]
+        cloud = np.concatenate([candidate.points for _, candidate in used]), np.concatenate([share * candidate.distribution for share, candidate in used])
+        return float(requirement.distribution @ _seen(requirement, *cloud, sum(candidate.n for _, candidate in used)))
+    return float(requirement.distribution @ np.stack([_seen(requirement, one.points, one.distribution, one.n) for one in candidates]).max(axis=0))
+
+
+def _seen(requirement: Rkme, points: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
+    """Each of the requirement's points: 1 where the cloud has seen such data, less the less it has; (K,)."""
     Z = requirement.points.astype(np.float64)
-    ratios = np.stack([candidate.at(Z) for candidate in candidates]) / np.maximum(requirement.at(Z), 1e-300)
-    inside = np.stack([_inside(Z, candidate) for candidate in candidates])
-    if weights is None:
-        return float(requirement.distribution @ (np.minimum(1.0, ratios) * inside).max(axis=0))
-    w = np.asarray(weights)
-    return float(requirement.distribution @ (np.minimum(1.0, w @ ratios) * inside[w > 0].max(axis=0, initial=0.0)))
+    density = kernels.gaussian(Z, points.astype(np.float64), requirement.sigma) @ shares
+    return np.minimum(np.minimum(1.0, density / np.maximum(requirement.at(Z), 1e-300)), np.minimum(1.0, border(requirement, points, shares, n) / SEEN))
 
 
-def _inside(Z: np.ndarray, candidate: Rkme) -> np.ndarray:
-    """1 within the range of the candidate's points in every coordinate, less the farther the worst one leaves it; (K,)."""
-    low, high = candidate.points.min(axis=0).astype(np.float64), candidate.points.max(axis=0).astype(np.float64)
-    slack = SLACK * (high - low)
-    over = np.maximum(0.0, np.maximum(low - slack - Z, Z - high - slack)).max(axis=1)
-    return np.exp(-0.5 * (over / SOFT) ** 2)
+def border(requirement: Rkme, points: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
+    """p(z) / p_req(z) at the requirement's points by a ridge logistic model on coordinates and their squares; (K,).
+
+    Sugiyama et al., "Density Ratio Estimation in Machine Learning", 2012, ch. 4. The penalty falls with the rows of the smaller side.
+    """
+    X = np.concatenate([requirement.points, points]).astype(np.float64)
+    p = 0.5 * np.concatenate([requirement.distribution, shares])
+    is_other = np.concatenate([np.zeros(requirement.size), np.ones(len(points))])
+    mean = p @ X
+    spread = np.sqrt(p @ (X - mean) ** 2)
+    varies = spread > 1e-6 * max(float(np.abs(X).max(initial=0.0)), 1e-12)
+    F = (X[:, varies] - mean[varies]) / spread[varies]
+    # Squares see a cloud within a wider one; they are cut, so that a single far point does not bend the border.
+    F = np.concatenate([F, np.clip(F**2 - 1, -3, 8)], axis=1)
+    ridge = RIDGE / max(min(requirement.n, n), 10)
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        z = F @ theta[1:] + theta[0]
+        wrong = p * (expit(z) - is_other)
+        return float(p @ (np.logaddexp(0, z) - is_other * z) + ridge * theta[1:] @ theta[1:]), np.concatenate([[wrong.sum()], wrong @ F + 2 * ridge * theta[1:]])
+
+    theta = minimize(loss, np.zeros(F.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 60}).x
+    return np.exp(np.clip(F[: requirement.size] @ theta[1:] + theta[0], -50, 50))
 
 
 def explain(requirement: Rkme, other: Rkme, space: Space) -> list[ColumnDifference]:

@@ -279,7 +279,8 @@ def solve_weights(Z: np.ndarray, c: np.ndarray, sigma: float, least: float = 0.0
     w = _nnls(A, c)
     keep = w > max(1e-9, 0.5 * least)
     if not keep.any():
-        raise SpecError("not-reducible", "The rows lie too far apart for this bandwidth; no weights fit.")
+        raise SpecError("not-reducible", "The rows lie too far apart for this bandwidth: no point stands for two of them.",
+                        "Bring more rows, or found a space from them: this one is made for data that lie closer together.")
     Z, A, w, c = Z[keep], A[np.ix_(keep, keep)], w[keep], c[keep]
     if least and (w < least).any():
         least = min(least, 1.0 / len(w))

@@ -43,6 +43,8 @@ def chance_sentence(p_value: float) -> str:
 def gap_sentence(squared_mmd: float, gap: float) -> str:
     """What no mixture can reach, by the duality gap."""
     least = max(0.0, squared_mmd - gap)
+    if least >= 0.98 * squared_mmd:
+        return "It is the best there is: no mixture of what is here, however large, comes closer."
     if least <= 0.01 * squared_mmd:
         return "A larger mixture of what is here might come closer still."
     return f"No mixture of what is here, however large, comes below a squared MMD of {least:.2g}."

@@ -56,7 +56,7 @@ def test_one_column_outside_is_not_covered_however_many_agree():
     shifted[:, 7] += 6
     sigma = 8.0
     a, b = specs.reduce(X[:1000], sigma=sigma), specs.reduce(shifted[1000:], sigma=sigma)
-    assert specs.coverage(a, [b]) < 0.05 and specs.coverage(a, [specs.reduce(X[1000:], sigma=sigma)]) > 0.95
+    assert specs.coverage(a, [b]) < 0.1 and specs.coverage(a, [specs.reduce(X[1000:], sigma=sigma)]) > 0.95
 
 
 def test_a_mixture_covers_what_its_members_cover_together():
@@ -67,3 +67,20 @@ def test_a_mixture_covers_what_its_members_cover_together():
     assert specs.coverage(both, members, [0.5, 0.5]) > 0.95
     assert 0.4 < specs.coverage(both, members[:1]) < 0.6
     assert specs.coverage(both, members, [1.0, 0.0]) < 0.6
+
+
+def test_coverage_is_about_the_share_that_was_seen():
+    """Parts of real tables whose true share is known: digits by class, nuclei by their radius."""
+    from sklearn.datasets import load_breast_cancer, load_digits
+
+    digits = load_digits()
+    X = (digits.data - digits.data.mean(axis=0)) / (digits.data.std(axis=0) + 1e-9)
+    nuclei = load_breast_cancer().data
+    Y = (nuclei - nuclei.mean(axis=0)) / nuclei.std(axis=0)
+    size = np.argsort(np.argsort(nuclei[:, 0])) / len(nuclei)
+    whole_digits, whole_nuclei = specs.reduce(X[:900], sigma=10.0), specs.reduce(Y, sigma=7.0)
+    for requirement, rows, truth in (
+        (whole_digits, X[900:][digits.target[900:] < 5], 0.5), (whole_digits, X[900:][digits.target[900:] < 2], 0.2), (whole_digits, X[900:], 1.0),
+        (whole_nuclei, Y[size > 0.6], 0.4), (whole_nuclei, Y[size < 0.7], 0.7),
+    ):
+        assert specs.coverage(requirement, [specs.reduce(rows, sigma=requirement.sigma)]) == pytest.approx(truth, abs=0.25)

@@ -92,7 +92,11 @@ def test_coverage_is_a_share_and_more_candidates_cover_no_less(requirement, cand
 @given(arrays.arrays(np.float64, st.tuples(st.integers(2, 40), st.integers(1, 5)), elements=st.floats(-50, 50)), st.integers(1, 20), st.integers(0, 5))
 def test_a_reduction_is_a_measure_of_the_rows(X, points, seed):
     before = X.copy()
-    rkme = specs.reduce(X, sigma=5.0, points=points, seed=seed)
+    try:
+        rkme = specs.reduce(X, sigma=5.0, points=points, seed=seed)
+    except SpecError as refused:  # a few rows, each alone: the points would be the rows
+        assert refused.code == "not-reducible" and len(X) < 10 and np.array_equal(X, before)
+        return
     assert np.array_equal(X, before) and 1 <= rkme.size <= max(1, min(points, len(X) // 2)) and rkme.n == len(X)
     assert 0 < rkme.mass <= 1.05 and np.isfinite(rkme.points).all() and rkme.fit >= 0
     again = specs.reduce(X, sigma=5.0, points=points, seed=seed)
