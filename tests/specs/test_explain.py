@@ -74,13 +74,14 @@ def test_coverage_is_about_the_share_that_was_seen():
     from sklearn.datasets import load_breast_cancer, load_digits
 
     digits = load_digits()
-    X = (digits.data - digits.data.mean(axis=0)) / (digits.data.std(axis=0) + 1e-9)
+    mixed = np.random.default_rng(0).permutation(len(digits.data))
+    X, y = ((digits.data - digits.data.mean(axis=0)) / (digits.data.std(axis=0) + 1e-9))[mixed], digits.target[mixed]
     nuclei = load_breast_cancer().data
     Y = (nuclei - nuclei.mean(axis=0)) / nuclei.std(axis=0)
     size = np.argsort(np.argsort(nuclei[:, 0])) / len(nuclei)
     whole_digits, whole_nuclei = specs.reduce(X[:900], sigma=10.0), specs.reduce(Y, sigma=7.0)
     for requirement, rows, truth in (
-        (whole_digits, X[900:][digits.target[900:] < 5], 0.5), (whole_digits, X[900:][digits.target[900:] < 2], 0.2), (whole_digits, X[900:], 1.0),
+        (whole_digits, X[900:][y[900:] < 5], 0.5), (whole_digits, X[900:][y[900:] < 2], 0.2), (whole_digits, X[900:], 1.0),
         (whole_nuclei, Y[size > 0.6], 0.4), (whole_nuclei, Y[size < 0.7], 0.7),
     ):
         assert specs.coverage(requirement, [specs.reduce(rows, sigma=requirement.sigma)]) == pytest.approx(truth, abs=0.25)
