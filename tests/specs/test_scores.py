@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import specs
-from specs.scores import noise, p_value
+from specs.scores import noise, p_value, weighted_chi_square_tail
 
 
 def pairs(d, n, m, times=40, shift=0.0):
@@ -82,3 +82,18 @@ def test_who_claims_few_rows_is_not_called_the_same():
     a, b = (specs.reduce(rng.normal(size=(1000, 3)) + shift, sigma=2.5, points=60) for shift in (0.0, 1.5))
     liar = specs.Rkme(points=b.points, weights=b.weights, sigma=b.sigma, n=2)
     assert specs.score(a, b).verdict in ("partly", "far") and specs.score(a, liar).verdict in ("partly", "far")
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.5, 0.5], [1.0, 0.1, 0.01], [0.3] * 20, [2.0, *np.geomspace(1, 1e-4, 30)]])
+def test_the_tail_of_weighted_chi_squares_is_that_of_draws_and_of_closed_forms(weights):
+    from scipy.stats import chi2
+
+    weights = np.array(weights)
+    drawn = np.sort(np.random.default_rng(0).chisquare(1, size=(400_000, len(weights))) @ weights)
+    for share in (0.999, 0.9, 0.5, 0.1, 0.01):
+        x = drawn[int((1 - share) * len(drawn))]
+        assert weighted_chi_square_tail(x, weights) == pytest.approx(share, abs=0.004)
+    if np.ptp(weights) == 0:
+        for x in (0.01, 1.0, 5.0, 30.0):
+            assert weighted_chi_square_tail(x, weights) == pytest.approx(chi2.sf(x / weights[0], len(weights)), abs=2e-3 if len(weights) == 1 else 1e-5)
+    assert weighted_chi_square_tail(0.0, weights) == 1.0 and weighted_chi_square_tail(1e6, weights) < 1e-5
