@@ -142,11 +142,8 @@ def label_distance(a: Rkme, b: Rkme) -> float:
         U, V = _columns(U, one.classes, names), _columns(V, other.classes, names)
     else:
         V = V * (other.scale / one.scale)
-    Za, Zb = a.points.astype(np.float64), b.points.astype(np.float64)
-    aa = np.einsum("kc,kl,lc->", U, kernels.gaussian(Za, Za, a.sigma), U)
-    ab = np.einsum("kc,kl,lc->", U, kernels.gaussian(Za, Zb, a.sigma), V)
-    bb = np.einsum("kc,kl,lc->", V, kernels.gaussian(Zb, Zb, a.sigma), V)
-    return float(max(0.0, aa - 2 * ab + bb))
+    cross = kernels.gaussian(a.points.astype(np.float64), b.points.astype(np.float64), a.sigma)
+    return float(max(0.0, a.label_squared_norm - 2 * np.sum(U * (cross @ V)) + (b.label_squared_norm if one.kind == "classes" else b.label_squared_norm * (other.scale / one.scale) ** 2)))
 
 
 def _columns(table: np.ndarray, names: tuple[str, ...], wanted: list[str]) -> np.ndarray:

@@ -76,6 +76,14 @@ class Rkme:
         """||mu||^2 = w' K w."""
         return inner(self, self)
 
+    @cached_property
+    def label_squared_norm(self) -> float:
+        """sum_c ||S_c||^2 of the labels' deviations (specs.labels); 0 without labels."""
+        if self.labels is None:
+            return 0.0
+        Z, S = self.points.astype(np.float64), self.labels.deviations
+        return float(np.sum(S * (kernels.gaussian(Z, Z, self.sigma) @ S)))
+
     @property
     def floor(self) -> float:
         """(1 - ||mu||^2) / n: how far, squared, a sample of this size lies from what it was drawn from, on average. A fit below it gains nothing."""
