@@ -1,7 +1,7 @@
 """FAISS in this process: flat while vectors are few, inverted lists of 8-bit codes beyond.
 
 Johnson et al., "Billion-scale similarity search with GPUs", 2017 (arXiv:1702.08734). The size decides: up to 50,000 vectors an exact scan takes a
-few milliseconds; beyond, a search looks into a sixteenth of about sqrt(N) lists, a byte a coordinate, 8 bytes for the number.
+few milliseconds; beyond, a search looks into a sixteenth of 1,024 lists, and at 64,000 codes at least; a byte a coordinate, 8 bytes for the number.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from specs.checks import SpecError
 
 FLAT = 50_000
 TRAIN = 64  # vectors a list to train on
+SCANNED = 64_000  # codes that a search looks at, at least: half a millisecond
 EXPECTED = 1_000_000  # lists are chosen for this many: right within a factor of ten either way
 
 
@@ -70,7 +71,8 @@ class FaissEngine:
             if isinstance(index, faiss.IndexIVF):
                 # Where few are allowed, the lists nearby may hold none of them.
                 share = 1.0 if allowed is None else len(allowed) / len(self)
-                probes = min(index.nlist, int(index.nprobe * np.clip(0.25 / max(share, 1e-9), 1, 16)))
+                least = max(index.nprobe, SCANNED * index.nlist // index.ntotal)
+                probes = min(index.nlist, int(least * np.clip(0.25 / max(share, 1e-9), 1, 16)))
                 parameters = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
             parts.append([found[0] for found in index.search(vector, min(most + len(self._gone), index.ntotal), params=parameters)])
         distances, ids = (np.concatenate(both) for both in zip(*parts, strict=True))
