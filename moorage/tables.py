@@ -19,7 +19,7 @@ def read(path: str | Path, *, least_rows: int = 1) -> Any:
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, skipinitialspace=True)
     except ImportError:
-        raise Refused(f"{path} is Parquet, and pyarrow is not installed.", code="no-pyarrow", hint="pip install pyarrow, or save it as CSV.") from None
+        raise Refused(f"{path} is Parquet, and pyarrow is not installed.", code="no-pyarrow", hint='pip install "moorage[files]", or save it as CSV.') from None
     except UnicodeDecodeError:
         raise Refused(f"{path} is not text in UTF-8, so it is no CSV.", code="not-csv", hint="Save it as CSV (UTF-8).") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
