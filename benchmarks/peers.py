@@ -18,8 +18,12 @@ FOLDER = ROOT / ".peers"
 LEARNWARE = (
     ["--no-deps", "learnware==0.4.0.post1"],
     ["torch==2.13.0", "numpy==2.4.6", "scipy==1.17.1", "scikit-learn==1.9.1", "pandas==2.3.3", "qpsolvers==4.9.0", "clarabel==0.11.1", "PyYAML", "tqdm", "requests", "fast-pytorch-kmeans", "psutil"],
+    # Its reusers (benchmarks/peer_reuse.py) import its market, and the selector is LightGBM.
+    ["lightgbm==4.7.0", "sqlalchemy", "shortuuid", "rapidfuzz", "portalocker", "docker"],
 )
-KNOWN = {"learnware": LEARNWARE}
+# transformers 5 is what it asks for; the rest is pinned so that its figures mean the same tomorrow.
+MERGEKIT = (["mergekit==0.1.5", "torch==2.13.0", "numpy==2.4.6", "safetensors==0.8.0"],)
+KNOWN = {"learnware": LEARNWARE, "mergekit": MERGEKIT}
 
 
 def python(name: str) -> Path:

@@ -65,7 +65,7 @@ class Task:
 
         rows = self._draw(n, seed)
         bench = self._bench(rows, seed)
-        fitted, chosen, evidence = auto.choose(bench, lambda *_: None)
+        fitted, chosen, evidence = auto.choose(bench, lambda *_: None, nested=False)
         self.chosen = [*getattr(self, "chosen", []), chosen]
         from reuse import recipes
 
@@ -93,8 +93,10 @@ class Task:
         return bench
 
     def _error(self, fitted: Any) -> float:
+        from reuse import recipes
+
         every = np.arange(len(self.unused.y))
-        output = replace(fitted, bench=self.unused).predict(every)
+        output = recipes.before(fitted, self.unused).predict(every)
         if output.ndim == 2:
             return float((output.argmax(axis=1) != self.unused.y).mean())
         return float(np.sqrt(((output - self.unused.y) ** 2).mean()))

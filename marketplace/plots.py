@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT, EDGE = 640, 420, 34
+PLOT_HEIGHT, PLOT_EDGE = 260, 58
 
 
 def cloud(space: Any, clouds: list[tuple[Any, str]], title: str) -> SafeString:
@@ -96,6 +97,62 @@ def leaderboard(rows: list[dict]) -> list[dict]:
     margin = 0.06 * (right - left) or 1.0
     left, right = left - margin, right + margin
     return [dict(row, plot=_interval(row, left, right)) for row in rows]
+
+
+def curve(found: dict | None, metric: str) -> SafeString:
+    """The score at each value of a parameter that was swept, with its 95 % interval; the chosen value marked."""
+    points = [p for p in (found or {}).get("points", []) if _finite(p.get("score"))]
+    if len(points) < 2:
+        return mark_safe("")
+    xs, scores = [p["value"] for p in points], [p["score"] for p in points]
+    lows, highs = ([p[k] if _finite(p.get(k)) else p["score"] for p in points] for k in ("low", "high"))
+    frame = _Frame((min(xs), max(xs)), (min(lows), max(highs)), found["parameter"], metric)
+    band = "M" + "L".join(frame.at(x, y) for x, y in [*zip(xs, highs, strict=True), *zip(xs[::-1], lows[::-1], strict=True)]) + "Z"
+    chosen = scores[xs.index(found["chosen"])] if found["chosen"] in xs else None
+    mark = "" if chosen is None else '<circle class="two" cx="{}" cy="{}" r="7"/>'.format(*frame.at(found["chosen"], chosen).split(" "))
+    return frame.svg(f'<path class="soft-one" d="{band}"/><path class="line-one" d="M{"L".join(frame.at(x, y) for x, y in zip(xs, scores, strict=True))}"/>{mark}',
+                     f"{metric} by {found['parameter']}; chosen {found['chosen']:g}")
+
+
+def learning(rows: list[dict]) -> SafeString:
+    """Loss by epoch, on the rows that are learned from and on those held out, of the method that learned last."""
+    rows = [row for row in rows if row.get("method", "") == rows[-1].get("method", "") and _finite(row.get("train"))]
+    if len(rows) < 2:
+        return mark_safe("")
+    lines = {kind: [(row["epoch"], row[key]) for row in rows if _finite(row.get(key))] for kind, key in (("one", "train"), ("two", "validation"))}
+    every = [y for line in lines.values() for _, y in line]
+    frame = _Frame((rows[0]["epoch"], rows[-1]["epoch"]), (min(every), max(every)), "epoch (line: learned from; second colour: held out)", "loss")
+    drawn = "".join(f'<path class="line-{kind}" d="M{"L".join(frame.at(x, y) for x, y in line)}"/>' for kind, line in lines.items() if len(line) > 1)
+    return frame.svg(drawn, f"Loss by epoch, from {rows[0]['train']:.3g} to {rows[-1]['train']:.3g}")
+
+
+class _Frame:
+    """Axes with a few round ticks, for lines over a plane."""
+
+    def __init__(self, across: tuple[float, float], up: tuple[float, float], x: str, y: str) -> None:
+        self.x, self.y = x, y
+        (self.left, self.right), (low, high) = across, up
+        margin = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+        self.low, self.high = low - margin, high + margin
+        self.span = (self.right - self.left) or 1.0
+
+    def at(self, x: float, y: float) -> str:
+        return f"{PLOT_EDGE + (x - self.left) / self.span * (WIDTH - PLOT_EDGE - 12):.1f} {PLOT_HEIGHT - EDGE - (y - self.low) / (self.high - self.low) * (PLOT_HEIGHT - EDGE - 10):.1f}"
+
+    def svg(self, drawn: str, words: str) -> SafeString:
+        up = "".join(self._tick(self.left, value, "end", -8, 4) for value in np.linspace(self.low, self.high, 5)[1:])
+        across = "".join(self._tick(value, self.low, "middle", 0, 16) for value in np.linspace(self.left, self.left + self.span, 6))
+        return format_html(
+            '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M{} 10V{}H{}" fill="none"/>{}'
+            '<text x="{}" y="{}" text-anchor="middle">{}</text><text transform="translate(12 {}) rotate(-90)" text-anchor="middle">{}</text></svg>',
+            WIDTH, PLOT_HEIGHT, words, mark_safe(up + across), PLOT_EDGE, PLOT_HEIGHT - EDGE, WIDTH - 12, mark_safe(drawn),
+            (WIDTH + PLOT_EDGE) // 2, PLOT_HEIGHT - 2, self.x, PLOT_HEIGHT // 2, self.y,
+        )  # fmt: skip
+
+    def _tick(self, x: float, y: float, anchor: str, dx: float, dy: float) -> str:
+        left, top = (float(part) for part in self.at(x, y).split(" "))
+        line = f'<path class="grid" d="M{PLOT_EDGE} {top:.1f}H{WIDTH - 12}"/>' if anchor == "end" else ""
+        return f'{line}<text x="{left + dx:.1f}" y="{top + dy:.1f}" text-anchor="{anchor}">{(y if anchor == "end" else x):.3g}</text>'
 
 
 def _interval(row: dict, left: float, right: float) -> SafeString:

@@ -31,6 +31,13 @@ class Wire:
         given = {key: value for key, value in params.items() if value not in (None, "")}
         return self._answer("GET", path, params=given)
 
+    def text(self, path: str) -> str:
+        """The text of a GET."""
+        answer = self._client.request("GET", self._path(path), headers={"Accept": "text/*"})
+        if answer.status_code >= 400:
+            raise self._complaint(answer)
+        return answer.text
+
     def post(self, path: str, **content: Any) -> Any:
         """The JSON of a POST, sent once."""
         return self._answer("POST", path, **content)

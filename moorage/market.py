@@ -110,27 +110,29 @@ class Market:
     def match(self, requirement: specs.Specification, *, top: int = 10, **filters: str) -> "Match":
         """What fits a requirement: ranked singles and the best mixture. Filters: task, target, licence, format, q."""
         asked = {"specification": json.loads(requirement.to_bytes()), "top": top, "filters": {k: v for k, v in filters.items() if v}}
-        return Match(self, self._wire.post("matches", json=asked))
+        return Match(self, self._wire.post("matches", json=asked), requirement)
 
     # -- offering -------------------------------------------------------------------------------
 
     def offer(
         self, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str = "1.0.0", title: str = "", card: str = "",
         target: str | None = None, unit: str | None = None, task: str | None = None, classes: list[str] | None = None, takes: str | None = None,
-        space: specs.Space | None = None, base: str | None = None, labels: bool = False, wait: bool = True, seen: Seen | None = None,
+        space: specs.Space | None = None, base: str | None = None, labels: bool = False, statistics: bool = False, wait: bool = True,
+        seen: Seen | None = None,
     ) -> dict[str, Any]:
         """Export a fitted model, describe its training data, upload both and wait for the check; returns the version.
 
         `model` is a scikit-learn estimator that takes X_train's raw columns, a torch module from reuse.architectures that takes
         the coordinates of `space`, ONNX bytes, or the path of a model file. Rows of X_train stay here.
-        Raises Refused with the reason when the market refuses it.
+        `statistics`: publish what RegMean and Fisher need to merge a torch module (second moments of its layers' inputs, squared gradients; of the first layer
+        that is second moments of the data). Without them both work from the specification. Raises Refused with the reason when the market refuses it.
         """
         from moorage import offering
 
         with tempfile.TemporaryDirectory(prefix="moorage-offer-") as folder:
             bundle = offering.prepare(
                 self, Path(folder), model, X_train, y_train, name=name, licence=licence, version=version, title=title, card=card, target=target,
-                unit=unit, task=task, classes=classes, takes=takes, space=space, base=base, labels=labels,
+                unit=unit, task=task, classes=classes, takes=takes, space=space, base=base, labels=labels, statistics=statistics,
             )
             return self.push(bundle, wait=wait, seen=seen)
 
@@ -139,13 +141,26 @@ class Market:
         from moorage import offering
 
         manifest, model, specification = offering.read(Path(folder))
+        published = Path(folder) / "statistics.safetensors"
         with model.open("rb") as file:
             sent = self._wire.post("learnwares", files={
                 "manifest": ("learnware.json", json.dumps(manifest.to_json()).encode(), "application/json"),
                 "model": (model.name, file, "application/octet-stream"),
                 "specification": ("specification.json", specification, "application/json"),
+                **({"statistics": (published.name, published.read_bytes(), "application/octet-stream")} if published.is_file() else {}),
             })
         return self.wait_for_check(sent["reference"], seen=seen) if wait else sent
+
+    def offer_predictor(self, folder: str | Path, name: str, *, licence: str = "", version: str = "1.0.0", title: str = "", card: str = "", wait: bool = True,
+                        seen: Seen | None = None) -> dict[str, Any]:
+        """Offer a predictor that was made here, or downloaded, as a new learnware of yours, with its parents and its scores.
+
+        The licence is what its parts require unless a stricter one that goes with them is named.
+        """
+        from moorage import offering
+
+        with tempfile.TemporaryDirectory(prefix="moorage-offer-") as scratch:
+            return self.push(offering.of_predictor(Path(folder), Path(scratch), name=name, licence=licence, version=version, title=title, card=card), wait=wait, seen=seen)
 
     def wait_for_check(self, reference: str, *, timeout_s: float = CHECK_WAIT_S, seen: Seen | None = None) -> dict[str, Any]:
         """Wait until the market has checked a version; raises Refused with the reason when it was refused."""
@@ -181,21 +196,35 @@ class Market:
 
     def reuse(
         self, wanted: Any, *, data: Any = None, target: str | None = None, method: str = "auto", params: dict[str, Any] | None = None,
-        members: list[dict[str, Any]] | None = None, top: int = 10,
+        members: list[dict[str, Any]] | None = None, rows: Any = None, top: int = 10,
     ) -> "Job":
         """Ask the market for one predictor of what fits; returns the job, which runs there.
 
         `wanted` is a Match or a requirement (which is matched first). `data` are labelled rows (DataFrame or CSV path) with the
-        column `target`; they are sent, so that methods can be compared on them. Without them nothing leaves but the requirement.
+        column `target`; they are sent, so that methods can be compared on them. `rows` are rows without labels, to distil on and to see how far
+        members disagree; they are sent too. Without both nothing leaves but the requirement.
         """
         match = wanted if isinstance(wanted, Match) else self.match(wanted, top=top, target=target or "")
         target = target or match.semantic.get("target")
         asked: dict[str, Any] = {"method": method, "params": params or {}, "target": target or ""}
         asked |= {"members": members} if members else {"match": match.id}
-        if data is None:
+        files = {name: (f"{name}.csv", _csv(table, target if name == "data" else None), "text/csv") for name, table in (("data", data), ("rows", rows)) if table is not None}
+        if not files:
             return Job(self, self._wire.post("jobs", json=asked))
         form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in asked.items()}
-        return Job(self, self._wire.post("jobs", data=form, files={"data": ("labelled.csv", _csv(data, target), "text/csv")}))
+        return Job(self, self._wire.post("jobs", data=form, files=files))
+
+    def reuse_here(self, wanted: Any, out: str | Path, *, data: Any = None, target: str | None = None, rows: Any = None, method: str = "auto",
+                   params: dict[str, Any] | None = None, top: int = 10, budget_s: float = 600.0, seen: Callable[[str, float], None] | None = None) -> Any:
+        """The same reuse on this machine, into the new folder `out`: the models are fetched and no row leaves.
+
+        Takes what `reuse` takes; returns {folder, evidence, lineage}. `budget_s` bounds how long methods are compared. Needs `moorage[reuse]`.
+        """
+        from moorage import local
+
+        match = wanted if isinstance(wanted, Match) else self.match(wanted, top=top, target=target or "")
+        return local.reuse(self, match, out, data=data, target=target or match.semantic.get("target"), rows=rows, method=method, params=params,
+                           budget_s=budget_s, seen=seen or (lambda words, done: None))
 
     def jobs(self) -> list[dict[str, Any]]:
         """Your jobs, newest first."""
@@ -209,8 +238,8 @@ class Market:
 class Match:
     """An answer: `singles` ranked, `mixture` with weights; `url` shows it in the browser."""
 
-    def __init__(self, market: Market, document: dict[str, Any]) -> None:
-        self.market, self.document = market, document
+    def __init__(self, market: Market, document: dict[str, Any], requirement: specs.Specification | None = None) -> None:
+        self.market, self.document, self.requirement = market, document, requirement
 
     @property
     def id(self) -> str:
@@ -342,6 +371,15 @@ class Job:
             bundle = self.market._wire.download(result["url"], Path(scratch) / "predictor.zip", sha256=result["sha256"], progress=progress)
             predictor.unpack(bundle, folder)
         return folder
+
+    @property
+    def learning(self) -> list[dict[str, Any]]:
+        """Points of the loss curve so far: method, epoch, train, validation."""
+        return self.document.get("learning") or []
+
+    def card(self) -> str:
+        """The model card of the result, in Markdown."""
+        return self.market._wire.text(f"jobs/{self.id}/card")
 
     def offer(self, name: str, *, wait: bool = True, seen: Seen | None = None, **words: str) -> dict[str, Any]:
         """Offer the result as a new learnware of yours, with its lineage. Words: version, title, licence, card."""

@@ -11,7 +11,7 @@ from moorage.errors import NotFound, Refused
 
 def prepare(
     market: Any, folder: Path, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str, title: str, card: str,
-    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | None, base: str | None, labels: bool = False, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
+    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | None, base: str | None, labels: bool = False, statistics: bool = False, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
 ) -> Path:
     """Write the three files into `folder`; the training rows are reduced here and stay here."""
     from reuse import ReuseError, formats
@@ -45,10 +45,37 @@ def prepare(
     rkme = specs.describe(frame, space)
     if labels:
         rkme = specs.attach(rkme, space.encode(frame), _as_named(y_train, output.get("classes")), kind="values" if task == "regression" else "classes")
+    if statistics:
+        _publish(model, space.encode(frame), task == "classification", folder)
     specification = specs.Specification(space, rkme, {"task": task, "target": target, "name": name})
     specification.write(folder / "specification.json")
     (folder / "learnware.json").write_text(json.dumps(manifest.to_json(), indent=1))
     return folder
+
+
+def _publish(model: Any, X: Any, classifier: bool, folder: Path) -> None:
+    from reuse.weights import statistics
+
+    if not hasattr(model, "state_dict"):
+        raise Refused("Statistics are for merging, and only torch modules are merged.", code="statistics-not-wanted", hint="Leave statistics out.")
+    statistics.write(folder / statistics.FILE, statistics.grams(model, X) | statistics.fishers(model, X, classifier=classifier))
+
+
+def of_predictor(folder: Path, out: Path, *, name: str, licence: str, version: str, title: str, card: str) -> Path:
+    """Write the three files for a predictor's folder into `out`; raises Refused where licences clash or a word breaks a rule."""
+    from reuse import ReuseError, lineage, offering, predictor
+    from specs import SpecError
+
+    try:
+        parts = [member["licence"] for member in predictor.load(folder).document["lineage"].get("members", [])]
+        due = lineage.licence(parts)
+        if due is None:
+            raise Refused(f"No licence satisfies all members ({', '.join(sorted(set(parts)))}).", code="licences-clash", hint="Reuse members whose licences agree.")
+        if licence and lineage.licence([*parts, licence]) != licence:
+            raise Refused(f"The members' licences ask for {due} at least; got {licence}.", code="licence-not-allowed", hint=f"Offer it under {due}.")
+        return offering.learnware(folder, out, name=name, licence=licence or due, version=version, title=title, card=card)
+    except (ReuseError, SpecError) as error:
+        raise Refused(error.message, code=error.code, hint=error.hint, fields=getattr(error, "fields", None)) from None
 
 
 def read(folder: Path) -> tuple[Any, Path, bytes]:

@@ -37,3 +37,8 @@ def softmax(Z: np.ndarray) -> np.ndarray:
     """Rows of logits Z (n, c) as probabilities that sum to 1."""
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     return E / E.sum(axis=1, keepdims=True)
+
+
+def tempered(P: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (n, classes) softened by a temperature above 1 or sharpened by one below: p^(1/T), summing to 1; values as they are."""
+    return P if P.ndim == 1 else softmax(np.log(np.maximum(P, 1e-12)) / temperature)

@@ -9,6 +9,12 @@ class ReuseError(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
+def must(name: str, rule: str, holds: bool, value: object) -> None:
+    """Raise ReuseError for a parameter that breaks its rule."""
+    if not holds:
+        raise ReuseError("wrong-parameter", f"{name} must be {rule}; got {value!r}.")
+
+
 class Cancelled(ReuseError):
     """The one who asked for the work no longer wants it."""
 

@@ -26,6 +26,7 @@ OWNER = re.compile(r"[\w.@+-]{0,150}")
 VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 REFERENCE = re.compile(r"[\w.@+-]{1,150}/[a-z0-9-]{1,80}@\d+\.\d+\.\d+")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+STATISTICS = "statistics.safetensors"  # what owners may publish beside a model
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -23,6 +23,7 @@ class Member:
     rkme: Rkme
     weight: float = 1.0
     licence: str = "Apache-2.0"
+    statistics: Path | None = None  # what its owner published for RegMean and Fisher
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which models, which method, which data. `output` is a manifest's output with the union of the classes."""
+    """Which models, which method, which data. `output` is a manifest's output with the union of the classes; `rows` raw columns without labels."""
 
     members: list[Member]
     kind: str
@@ -45,6 +46,7 @@ class Plan:
     output: dict[str, Any]
     requirement: Rkme | None = None
     data: Labelled | None = None
+    rows: dict[str, np.ndarray] | None = None
     base: Member | None = None
     seed: int = 0
     budget_s: float = 600.0

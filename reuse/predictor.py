@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reuse import formats
+from reuse import cards, formats, registry
 from reuse.errors import ReuseError
 from reuse.manifest import FILE, Manifest
 from reuse.plan import Plan
@@ -22,7 +22,7 @@ from specs import Rkme, Space, SpecError, Specification, strict_json
 FORMAT = "moorage.predictor/1"
 MAX_DOCUMENT = 16 << 20
 MAX_BYTES = 4 << 30
-MAX_MEMBERS = 64
+MAX_MEMBERS = 128
 STAMP = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
 
 
@@ -105,12 +105,17 @@ class Predictor:
 
 def write(folder: Path, plan: Plan, fitted: Any, evidence: dict[str, Any], lineage: dict[str, Any]) -> Path:
     """Write a fitted recipe as a predictor folder."""
+    from reuse import offering
+
     folder.mkdir(parents=True)
     parts = fitted.save(folder)
     document = {
         "format": FORMAT, **parts, "space": plan.space.to_json(), "output": plan.output, "evidence": _plain(evidence), "lineage": _plain(lineage),
     }
     (folder / "predictor.json").write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False))
+    if (specification := offering.requirement(plan.space, plan.requirement, fitted.used)) is not None:
+        specification.write(folder / offering.SPECIFICATION)
+    (folder / "card.md").write_text(cards.card(document["evidence"], document["lineage"], plan.output["target"]))
     return folder
 
 
@@ -130,6 +135,7 @@ def load(folder: str | Path) -> Predictor:
     entries = document.get("members")
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_MEMBERS or not isinstance(document.get("combine"), dict):
         raise _wrong(f"it must have a combine part and 1 to {MAX_MEMBERS} members.")
+    _check_combine(document["combine"], len(entries))
     space = Space.from_json(document.get("space"))
     manifests, rkmes = [], []
     for entry in entries:
@@ -144,6 +150,32 @@ def load(folder: str | Path) -> Predictor:
         if isinstance(entry.get("weight"), bool) or not isinstance(entry.get("weight"), int | float) or entry["weight"] < 0:
             raise _wrong("each member needs a weight of at least 0.")
     return Predictor(folder, document, space, tuple(manifests), tuple(rkmes))
+
+
+def _check_combine(combine: dict[str, Any], members: int, *, inner: bool = False) -> None:
+    """An ensemble method, or a blend of such over some of the members."""
+    temperature = combine.get("temperature", 1.0)
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0.05 < temperature < 20:
+        raise _wrong(f"a temperature lies between 0.05 and 20; got {str(temperature)[:40]}.")
+    method = combine.get("method")
+    if method == "blend" and not inner:
+        parts = combine.get("parts")
+        if not isinstance(parts, list) or not 1 <= len(parts) <= MAX_MEMBERS:
+            raise _wrong(f"a blend has 1 to {MAX_MEMBERS} parts.")
+        for part in parts:
+            share, chosen = (part.get("share"), part.get("members")) if isinstance(part, dict) else (None, None)
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1 or not isinstance(part.get("combine"), dict):
+                raise _wrong("each part of a blend has a share from 0 to 1 and says how it combines.")
+            if not isinstance(chosen, list) or not chosen or any(type(i) is not int or not 0 <= i < members for i in chosen):
+                raise _wrong("each part of a blend names its members by their place.")
+            _check_combine(part["combine"], len(chosen), inner=True)
+        return
+    known = {method.address for method in registry.every() if method.kind == "ensemble"}
+    if method not in known or not isinstance(combine.get("params", {}), dict) or not isinstance(combine.get("state"), dict | type(None)):
+        raise _wrong(f"it must combine by one of {', '.join(sorted(known))}; got {str(method)[:60]!r}.")
+    chosen = (combine.get("state") or {}).get("members", [])
+    if not isinstance(chosen, list) or any(type(i) is not int or not 0 <= i < members for i in chosen):
+        raise _wrong("what was learned names members that are not there.")
 
 
 def of_learnware(folder: Path) -> Predictor:

@@ -14,8 +14,8 @@ from typing import Any
 from reuse.errors import ReuseError
 
 ROOT = Path(__file__).parent
-FUNCTIONS = {"ensemble": ("weigh", "fit"), "merge": ("merge",), "finetune": ("tune",), "auto": ("choose",), "scratch": ("fit",)}
-ALONE = ("auto", "scratch")  # kinds of one member, which is a file of the package
+FUNCTIONS = {"ensemble": ("weigh", "fit", "answer"), "merge": ("merge",), "finetune": ("tune",), "distil": ("fit",), "auto": ("choose",), "scratch": ("fit",)}
+ALONE = ("auto", "scratch", "distil")  # kinds of one member, which is a file of the package
 TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -30,6 +30,7 @@ class Method:
     params: dict[str, dict[str, Any]]
     needs_labels: bool
     needs_family: bool
+    needs_statistics: str = ""
 
     @property
     def address(self) -> str:
@@ -98,7 +99,7 @@ def _method(kind: str, name: str, path: Path) -> Method:
     return Method(
         kind=kind, name=name, title=title.rstrip("."), doc=rest.strip(), params=_params(chosen, path),
         needs_labels=constants.get("NEEDS_LABELS", kind in ("finetune", "scratch") or chosen.name == "fit"),
-        needs_family=kind == "merge",
+        needs_family=kind == "merge", needs_statistics=constants.get("NEEDS_STATISTICS", ""),
     )
 
 

@@ -29,6 +29,7 @@ from marketplace.catalog.serializers import (
 )
 from marketplace.errors import Refused
 from marketplace.rest import Page
+from reuse.manifest import STATISTICS
 
 FILTERS = ("q", "task", "target", "format", "licence", "owner", "space", "sort")
 MAX_MANIFEST = 1 << 20
@@ -97,7 +98,8 @@ class LearnwareList(APIView):
         if parts["manifest"].size > MAX_MANIFEST:
             raise Refused("manifest-too-large", f"learnware.json may have {MAX_MANIFEST:,} bytes.", status=413)
         version = services.submit(
-            owner=request.user, manifest=parts["manifest"].read(), model=parts["model"], specification=parts["specification"].read(64 << 20)
+            owner=request.user, manifest=parts["manifest"].read(), model=parts["model"], specification=parts["specification"].read(64 << 20),
+            statistics=parts.get("statistics"),
         )
         return Response(VersionDetail(version).data, status=status.HTTP_202_ACCEPTED, headers={"Location": version.get_absolute_url()})
 
@@ -105,7 +107,7 @@ class LearnwareList(APIView):
 def _version(request: Request, owner: str, name: str, number: str | None = None) -> Version:
     """A version that may be seen; without a number the latest usable, else the newest."""
     seen = (
-        Version.objects.visible_to(request.user).whole().select_related("model", "specification", "base__learnware__owner")
+        Version.objects.visible_to(request.user).whole().select_related("model", "specification", "statistics", "base__learnware__owner")
         .filter(learnware__owner__username=owner, learnware__name=name)
     )
     if number is not None:
@@ -143,6 +145,8 @@ class VersionFile(APIView):
             return HttpResponse(body, content_type="application/json", headers={"Content-Disposition": 'attachment; filename="learnware.json"'})
         if file == "specification.json":
             return files.answer(request, version.specification, name=file, content_type="application/json")
+        if file == STATISTICS and version.statistics is not None:
+            return files.answer(request, version.statistics, name=file)
         if file != version.manifest["model"]["file"]:
             raise Refused("no-file", f"This version has no file {file[:80]!r}.", status=404,
                           hint=f"It has {version.manifest['model']['file']}, specification.json and learnware.json.")

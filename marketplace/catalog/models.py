@@ -118,6 +118,7 @@ class Version(models.Model):
 
     model = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="model_of")
     specification = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="specification_of")
+    statistics = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="statistics_of")  # for RegMean and Fisher
     parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)
     base = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="fine_tuned")
 

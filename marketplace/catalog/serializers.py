@@ -6,6 +6,7 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from marketplace.catalog.models import Space, Version
+from reuse.manifest import STATISTICS
 
 
 class ColumnAsked(serializers.Serializer):
@@ -94,6 +95,7 @@ class VersionDetail(VersionRow):
         return [
             row(version.manifest["model"]["file"], version.model.size, version.model_id),
             row("specification.json", version.specification.size, version.specification_id),
+            *([row(STATISTICS, version.statistics.size, version.statistics_id)] if version.statistics is not None else []),
             row("learnware.json", None, ""),
         ]
 
@@ -105,6 +107,7 @@ class Offer(serializers.Serializer):
     manifest = serializers.FileField(help_text="learnware.json")
     model = serializers.FileField(help_text="The model file that learnware.json names.")
     specification = serializers.FileField(help_text="The specification of the training data.")
+    statistics = serializers.FileField(required=False, help_text="What RegMean and Fisher need, in place of data: a safetensors file of gram/TENSOR and fisher/TENSOR.")
 
 
 class VersionPage(serializers.Serializer):

@@ -22,9 +22,10 @@ log = logging.getLogger(__name__)
 FACETS = ("task", "target", "format", "licence")
 
 
-def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile, specification: bytes) -> Version:
+def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile, specification: bytes, statistics: UploadedFile | None = None) -> Version:
     """Take an offer: everything that can be checked without opening the model is checked now, the rest by a worker.
 
+    `statistics` is what an owner may publish in place of data, so that a model can be merged by RegMean or Fisher (reuse/weights/statistics.py).
     Returns the version in state *checking*. Raises Refused, ManifestError or SpecError, and then keeps nothing.
     """
     read = Manifest.read_bytes(manifest) if isinstance(manifest, bytes) else Manifest.read(manifest)
@@ -36,6 +37,12 @@ def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile
     if model.size > settings.MAX_MODEL_BYTES:
         raise Refused("model-too-large", f"A model may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {model.size >> 20} MB.", status=413,
                       hint="Offer a smaller model.", fields={"model": "Too large."})
+    if statistics is not None and read.format != "safetensors":
+        raise Refused("statistics-not-wanted", f"Only safetensors models are merged, so only they carry statistics; this one is {read.format}.", hint="Leave the statistics out.",
+                      fields={"statistics": "Not for this format."})
+    if statistics is not None and statistics.size > settings.MAX_MODEL_BYTES:
+        raise Refused("statistics-too-large", f"Statistics may have {settings.MAX_MODEL_BYTES >> 20} MB; these have {statistics.size >> 20} MB.", status=413,
+                      hint="Leave them out.", fields={"statistics": "Too large."})
     identify(model, read)
     _fresh(owner, read)
     base, parents = _ancestors(owner, read)
@@ -47,6 +54,8 @@ def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile
                           f"{stored[0].size:,} bytes, SHA-256 {stored[0].sha256[:12]}…, against {read.model['size']:,} and {read.model['sha256'][:12]}….",
                           hint="The upload may be truncated: send it again.", fields={"model": "Another file than the manifest names."})
         stored.append(artifacts.put(spec.to_bytes()))
+        if statistics is not None:
+            stored.append(artifacts.put(statistics))
         return _create(owner, read, spec, stored, base, parents)
     except BaseException:
         for item in stored:
@@ -65,6 +74,7 @@ def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list
                 space=space, task=read.task, target=read.output["target"], format=read.format, licence=read.licence,
                 manifest=read.to_json() | {"owner": owner.username}, words=_words(owner, read, space),
                 model=artifacts.row(stored[0]), specification=artifacts.row(stored[1]), base=base,
+                statistics=artifacts.row(stored[2]) if len(stored) > 2 else None,
             )
     except IntegrityError:
         raise _exists(owner, read) from None

@@ -12,6 +12,7 @@ import specs
 import storage
 from marketplace import plots
 from marketplace.catalog.models import Version
+from reuse.manifest import STATISTICS
 
 log = logging.getLogger(__name__)
 TABS = [("card", "Card"), ("specification", "Specification"), ("model", "Model"), ("files", "Files and versions"), ("lineage", "Lineage")]
@@ -90,6 +91,7 @@ def files(version: Version) -> list[dict[str, Any]]:
     rows = [
         (version.manifest["model"]["file"], version.model.size, version.model_id),
         ("specification.json", version.specification.size, version.specification_id),
+        *([(STATISTICS, version.statistics.size, version.statistics_id)] if version.statistics_id else []),
         ("learnware.json", None, ""),
     ]
     whose = (version.learnware.owner.username, version.learnware.name, version.number)

@@ -71,7 +71,7 @@ def _seen(request: HttpRequest, owner: str, name: str) -> QuerySet[Version]:
     return (
         Version.objects.visible_to(request.user)
         .whole()
-        .select_related("model", "specification", "base__learnware__owner")
+        .select_related("model", "specification", "statistics", "base__learnware__owner")
         .filter(learnware__owner__username=owner, learnware__name=name)
     )
 
@@ -80,7 +80,7 @@ def _show(request: HttpRequest, version: Version) -> HttpResponse:
     public = Version.objects.visible_to(request.user).whole()
     version = (
         Version.objects.whole()
-        .select_related("model", "specification", "base__learnware__owner")
+        .select_related("model", "specification", "statistics", "base__learnware__owner")
         .prefetch_related(Prefetch("parents", public), Prefetch("children", public), Prefetch("fine_tuned", public))
         .annotate(jobs=Count("used_in", distinct=True))
         .get(pk=version.pk)

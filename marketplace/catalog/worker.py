@@ -16,6 +16,7 @@ from django.utils import timezone
 from marketplace.catalog import artifacts, cards
 from marketplace.catalog.models import Version
 from reuse import ReuseError, sandbox
+from reuse.weights import statistics
 from specs import SpecError
 from storage import ArtifactDamaged, ArtifactMissing
 
@@ -59,7 +60,12 @@ def _open(version: Version) -> dict[str, Any]:
         specification = Path(folder) / "specification.json"
         artifacts.copy(version.model_id, model)
         artifacts.copy(version.specification_id, specification)
-        return sandbox.shared().check(model, version.manifest, specification)
+        report = sandbox.shared().check(model, version.manifest, specification)
+        if version.statistics_id:
+            published = Path(folder) / statistics.FILE
+            artifacts.copy(version.statistics_id, published)
+            report["statistics"] = statistics.check(published, {t["name"]: tuple(t["shape"]) for t in report["tensors"]})
+        return report
 
 
 def _finish(version: Version, token: str, *, report: dict | None = None, refusal: dict | None = None, card_html: str = "") -> None:

@@ -20,7 +20,7 @@ from reuse import evidence
 # (what the table says, the method, whether the labelled rows go along)
 WAYS = (
     ("best single", "ensemble/best-single", False),
-    ("mixture", "ensemble/routed", False),
+    ("mixture", "ensemble/hedged", False),
     ("auto", "auto", True),
     ("from scratch", "scratch", True),
 )

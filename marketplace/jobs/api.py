@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -18,10 +18,11 @@ from marketplace.catalog.serializers import VersionDetail
 from marketplace.errors import Refused
 from marketplace.jobs import methods, services
 from marketplace.jobs.models import ReuseJob
-from marketplace.jobs.serializers import JobListRow, JobPage, JobRequest, JobRow, MethodRow, OfferRequest
+from marketplace.jobs.serializers import JobListRow, JobPage, JobProof, JobRequest, JobRow, MethodRow, OfferRequest, Proposal
 from marketplace.matching.models import Match
 from marketplace.parsers import StrictJson
 from marketplace.rest import Page
+from reuse import cards
 
 
 class MethodList(APIView):
@@ -31,6 +32,15 @@ class MethodList(APIView):
     def get(self, request: Request) -> Response:
         """The methods that workers offer, with their parameters."""
         return Response(MethodRow(methods.every(), many=True).data)
+
+
+class MatchMembers(APIView):
+    permission_classes = [ReadsOpenly]
+
+    @extend_schema(responses=Proposal, parameters=[OpenApiParameter("method", str, description="A method's address; auto when left out.")], tags=["jobs"])
+    def get(self, request: Request, match_id: UUID) -> Response:
+        """Which learnwares a job on this match would take, with their weights: for reuse on your own machine."""
+        return Response(services.proposal(_match(match_id), request.query_params.get("method", "auto")))
 
 
 class JobList(APIView):
@@ -80,10 +90,26 @@ class JobResult(APIView):
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY}, tags=["jobs"])
     def get(self, request: Request, job_id: UUID) -> Response:
         """The predictor as a zip file. Ranges are served; the ETag is its SHA-256."""
-        job = _job(request, job_id)
-        if job.result is None:
-            raise Refused("no-result", f"This job has no result; it is {job.status}.", hint="Wait until it is done.", status=409)
+        job = _done(request, job_id)
         return files.answer(request, job.result, name=f"predictor-{str(job.pk)[:8]}.zip", content_type="application/zip")
+
+
+class JobEvidence(APIView):
+    @extend_schema(responses=JobProof, tags=["jobs"])
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """Evidence and lineage of a job that is done, as one JSON document to keep."""
+        job = _done(request, job_id)
+        return Response({"job": str(job.pk), "evidence": job.evidence, "lineage": job.lineage},
+                        headers={"Content-Disposition": f'attachment; filename="evidence-{str(job.pk)[:8]}.json"'})
+
+
+class JobCard(APIView):
+    @extend_schema(responses={(200, "text/markdown"): OpenApiTypes.STR}, tags=["jobs"])
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
+        """The model card of a job's result, in Markdown."""
+        job = _done(request, job_id)
+        return HttpResponse(cards.card(job.evidence, job.lineage, job.target), content_type="text/markdown; charset=utf-8",
+                            headers={"Content-Disposition": f'attachment; filename="card-{str(job.pk)[:8]}.md"'})
 
 
 class JobOffer(APIView):
@@ -101,6 +127,13 @@ class JobOffer(APIView):
 def _job(request: Request, job_id: UUID) -> ReuseJob:
     """A job of the user who asks; of somebody else's not even that it exists."""
     return get_object_or_404(ReuseJob.objects.visible_to(request.user).whole(), pk=job_id)
+
+
+def _done(request: Request, job_id: UUID) -> ReuseJob:
+    job = _job(request, job_id)
+    if job.result is None:
+        raise Refused("no-result", f"This job has no result; it is {job.status}.", hint="Wait until it is done.", status=409)
+    return job
 
 
 def _match(match_id: UUID) -> Match:

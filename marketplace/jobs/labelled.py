@@ -16,6 +16,8 @@ from specs.columns import absent
 MAX_ROWS = 200_000
 MAX_COLUMNS = 5_000
 MIN_ROWS = 2
+MIN_JUDGED = 4  # labelled rows; fewer can not be split into folds
+MIN_FREE = 2
 
 
 def read(file: BinaryIO, *, space: Any, output: dict, target: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -31,18 +33,31 @@ def read(file: BinaryIO, *, space: Any, output: dict, target: str) -> tuple[dict
     if len(labelled) < MIN_ROWS:
         raise _no(f"At least {MIN_ROWS} rows must have a value in {target!r}; {len(labelled)} of {len(rows)} have.",
                   "Add labelled rows: 20 to 100 are enough to choose a method by.")
-    columns = {}
-    for column in space.columns:
-        here = header.index(column.name)
-        values = [(line, row[here]) for line, row in labelled]
-        if all(absent(value) for _, value in values):
-            raise _no(f"Column {column.name!r} must have values; it is empty in every labelled row.",
-                      "Fill the column, or describe the data again without it.")
-        columns[column.name] = _numbers(column.name, values) if column.type == "numeric" else _texts(values)
-    return columns, _labels(target, [(line, row[at]) for line, row in labelled], output)
+    return _columns(header, labelled, space), _labels(target, [(line, row[at]) for line, row in labelled], output)
+
+
+def read_rows(file: BinaryIO, *, space: Any) -> dict[str, np.ndarray]:
+    """Columns of the space of rows without labels; other columns are left out. Refused says what is wrong."""
+    header, rows = _rows(file)
+    _check_header(header, [column.name for column in space.columns], None)
+    if len(rows) < MIN_FREE:
+        raise _no(f"A table without labels must have at least {MIN_FREE} rows; got {len(rows)}.", "Add rows: they need no labels.")
+    return _columns(header, rows, space)
 
 
 Cell = tuple[int, str]  # a value with the line it stands in
+
+
+def _columns(header: list[str], rows: list[tuple[int, list[str]]], space: Any) -> dict[str, np.ndarray]:
+    columns = {}
+    for column in space.columns:
+        here = header.index(column.name)
+        values = [(line, row[here]) for line, row in rows]
+        if all(absent(value) for _, value in values):
+            raise _no(f"Column {column.name!r} must have values; it is empty in every row.",
+                      "Fill the column, or describe the data again without it.")
+        columns[column.name] = _numbers(column.name, values) if column.type == "numeric" else _texts(values)
+    return columns
 
 
 def _rows(file: BinaryIO) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -74,11 +89,11 @@ def _rows(file: BinaryIO) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def _check_header(header: list[str], wanted: list[str], target: str) -> None:
+def _check_header(header: list[str], wanted: list[str], target: str | None) -> None:
     twice = [name for name, times in Counter(header).items() if times > 1 and name in {*wanted, target}]
     if twice:
         raise _no(f"Column names must differ; {twice[0]!r} stands there more than once.", "Rename one of them.")
-    if target not in header:
+    if target is not None and target not in header:
         raise _no(f"The table must have the column {target!r} with the labels; it has {_some(header)}.",
                   "Name the column of labels with `target`.", column=target)
     missing = [name for name in wanted if name not in header]

@@ -100,6 +100,7 @@ class ReuseJob(models.Model):
         Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="requirement_of_job"
     )
     data = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="data_of")
+    rows = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="rows_of")  # without labels
 
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.QUEUED, db_index=True)
     token = models.CharField(max_length=32, blank=True)  # fencing: only the holder may finish
@@ -111,6 +112,7 @@ class ReuseJob(models.Model):
     stage = models.CharField(max_length=40, blank=True)
     progress = models.FloatField(default=0.0)
     message = models.CharField(max_length=300, blank=True)
+    learning = models.JSONField(default=list)  # the loss curve so far: [{"method", "epoch", "train", "validation", ...}]
     error = models.JSONField(null=True, blank=True)  # {code, message, hint}
 
     evidence = models.JSONField(default=dict)
@@ -161,6 +163,7 @@ class ReuseJob(models.Model):
                 stage="starting",
                 progress=0.0,
                 message="",
+                learning=[],
             )
             if not taken:
                 raise WrongState(f"Job {self.pk} can not be claimed: it runs elsewhere or is over.")
@@ -178,6 +181,10 @@ class ReuseJob(models.Model):
 
     def report(self, token: str, *, stage: str, progress: float, message: str) -> None:
         self._held(token, stage=stage[:40], progress=min(max(progress, 0.0), 1.0), message=message[:300])
+
+    def learned(self, token: str, curve: list[dict]) -> None:
+        """The loss curve so far, for the page."""
+        self._held(token, learning=curve)
 
     def finish(self, token: str, *, result: Artifact, evidence: dict, lineage: dict) -> None:
         """Running to done. Called inside the transaction that writes the result's row."""

@@ -28,6 +28,7 @@ class JobRequest(serializers.Serializer):
     params = JsonField(required=False)
     target = serializers.CharField(max_length=120, required=False, allow_blank=True, help_text="Column of labels in data.")
     data = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV of labelled rows.")
+    rows = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV of rows without labels: to distil on, to estimate normalisation statistics, to measure disagreement.")
     requirement = JsonField(required=False, help_text="A specification, where members are named and no match is given.")
 
 
@@ -98,6 +99,7 @@ class JobRow(serializers.Serializer):
     started = serializers.DateTimeField(allow_null=True)
     ended = serializers.DateTimeField(allow_null=True)
     members = serializers.SerializerMethodField()
+    learning = serializers.ListField(help_text="Points of the loss curve so far: method, epoch, train, validation.")
     error = JobError(allow_null=True)
     evidence = serializers.DictField()
     lineage = serializers.DictField()
@@ -115,10 +117,27 @@ class JobRow(serializers.Serializer):
         return {"url": reverse("api:job-result", args=[job.pk]), "sha256": job.result_id, "size": job.result.size}
 
 
+class ProposedMember(serializers.Serializer):
+    reference = serializers.CharField()
+    weight = serializers.FloatField()
+
+
+class Proposal(serializers.Serializer):
+    members = ProposedMember(many=True)
+    base = serializers.CharField(allow_null=True, help_text="What the members were fine-tuned from, where the market has it.")
+    output = serializers.DictField()
+
+
+class JobProof(serializers.Serializer):
+    job = serializers.UUIDField()
+    evidence = serializers.DictField()
+    lineage = serializers.DictField()
+
+
 class JobListRow(JobRow):
     """A job in a list: without what only its own page shows."""
 
-    evidence = lineage = attempt_log = params = None
+    evidence = lineage = attempt_log = params = learning = None
 
 
 class JobPage(serializers.Serializer):

@@ -1,5 +1,6 @@
 """What a user does here: ask for a reuse, cancel it, offer what came of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from marketplace.jobs.offering import offer
 from marketplace.matching.models import Match
 from marketplace.matching.services import read_requirement
 
-__all__ = ["cancel", "offer", "request_reuse"]
+__all__ = ["cancel", "offer", "proposal", "request_reuse"]
 
 
 def request_reuse(
@@ -29,12 +30,13 @@ def request_reuse(
     params: dict | None = None,
     target: str | None = None,
     data: UploadedFile | None = None,
+    rows: UploadedFile | None = None,
     requirement: bytes | dict | None = None,
 ) -> ReuseJob:
     """Queue a job and return it; the work begins once the row is committed.
 
     Members come from a match (its mixture, with the nearest singles as candidates) or by name. `data` is a CSV
-    of labelled rows, `target` its column of labels (left out: what the members predict).
+    of labelled rows, `target` its column of labels (left out: what the members predict); `rows` a CSV of rows without labels.
     """
     if (match is None) == (members is None):
         raise Refused("bad-members", "A job needs a match or a list of members, one of the two.",
@@ -48,18 +50,31 @@ def request_reuse(
     target = _check_target(target, output, data)
     if data is None and chosen_method.needs_labels:
         raise Refused("labels-needed", f"{chosen_method.address} learns from labelled rows; none came.",
-                      hint="Add a CSV with some 20 labelled rows as `data`, or take ensemble/routed.",
+                      hint="Add a CSV with some 20 labelled rows as `data`, or take ensemble/hedged.",
                       fields={"data": "Labelled rows are needed."})
     document = _requirement(match, requirement, space)
     if data is not None:
-        _check_data(data, space, output, target)
-    stored = {name: artifacts.put(content) for name, content in (("data", data), ("requirement", document)) if content is not None}
+        _check_data(data, space, lambda file, frame: labelled.read(file, space=frame, output=output, target=target)[0], "data")
+    if rows is not None:
+        _check_data(rows, space, lambda file, frame: labelled.read_rows(file, space=frame), "rows")
+    stored = {name: artifacts.put(content) for name, content in (("data", data), ("rows", rows), ("requirement", document)) if content is not None}
     try:
         return _queue(owner, match, chosen, stored, space=space, method=chosen_method.address, params=params, target=target)
     except BaseException:
         for item in stored.values():
             artifacts.drop(item)
         raise
+
+
+def proposal(match: Match, method: str) -> dict[str, Any]:
+    """{"members": [{"reference", "weight"}], "base", "output"}: what a job on this match would take."""
+    chosen = choosing.fit_for(methods.find(method), choosing.of_match(match), were_named=False)
+    base = choosing.base_of(chosen)
+    return {
+        "members": [{"reference": member.version.reference, "weight": member.weight} for member in chosen],
+        "base": base.reference if base else None,
+        "output": choosing.agree(chosen),
+    }
 
 
 @transaction.atomic
@@ -107,17 +122,25 @@ def _requirement(match: Match | None, requirement: Any, space: Any) -> bytes | N
     return document.to_bytes()
 
 
-def _check_data(data: UploadedFile, space: Any, output: dict, target: str) -> None:
+def _check_data(data: UploadedFile, space: Any, read: Callable[[Any, specs.Space], dict], field: str) -> None:
     if data.size > settings.MAX_DATA_BYTES:
-        raise Refused("data-too-large", f"Labelled data may have {settings.MAX_DATA_BYTES >> 20} MB; got {data.size >> 20} MB.",
-                      hint="Take a sample: some hundred rows are plenty.", status=413, fields={"data": "Too large."})
+        raise Refused("data-too-large", f"A table may have {settings.MAX_DATA_BYTES >> 20} MB; got {data.size >> 20} MB.",
+                      hint="Take a sample: some hundred labelled rows are plenty, and some thousand without labels.", status=413, fields={field: "Too large."})
     data.seek(0)
     frame = specs.Space.from_json(space.document)
-    columns, _ = labelled.read(data, space=frame, output=output, target=target)
     try:
+        columns = read(data, frame)
         frame.encode(columns)
+        held = len(next(iter(columns.values())))
+        if field == "data" and held < labelled.MIN_JUDGED:
+            raise Refused("bad-data", f"At least {labelled.MIN_JUDGED} labelled rows are needed to compare methods; got {held}.",
+                          hint="Give 20 to 100, or none: then the routed ensemble is taken.", fields={"data": "Too few rows."})
     except specs.SpecError as error:
-        raise Refused(error.code, error.message, hint=error.hint, fields={"data": error.message}) from error
+        raise Refused(error.code, error.message, hint=error.hint, fields={field: error.message}) from error
+    except Refused as error:
+        if field == "rows" and "data" in (error.fields or {}):
+            error.fields = {field: error.fields["data"]}
+        raise
     data.seek(0)
 
 

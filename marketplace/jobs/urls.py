@@ -6,10 +6,13 @@ from marketplace.jobs import api, views
 
 api_urls = [
     path("methods", api.MethodList.as_view(), name="methods"),
+    path("matches/<uuid:match_id>/members", api.MatchMembers.as_view(), name="match-members"),
     path("jobs", api.JobList.as_view(), name="jobs"),
     path("jobs/<uuid:job_id>", api.JobDetail.as_view(), name="job"),
     path("jobs/<uuid:job_id>/cancel", api.JobCancel.as_view(), name="job-cancel"),
     path("jobs/<uuid:job_id>/result", api.JobResult.as_view(), name="job-result"),
+    path("jobs/<uuid:job_id>/evidence", api.JobEvidence.as_view(), name="job-evidence"),
+    path("jobs/<uuid:job_id>/card", api.JobCard.as_view(), name="job-card"),
     path("jobs/<uuid:job_id>/offer", api.JobOffer.as_view(), name="job-offer"),
 ]
 

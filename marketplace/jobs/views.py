@@ -21,7 +21,7 @@ from marketplace.matching.models import Match
 from reuse import ReuseError
 from specs import SpecError
 
-STAGES = ("queued", "fetching", "predicting", "comparing", "packing", "storing", "done")
+STAGES = ("queued", "fetching", "predicting", "comparing", "fitting", "verifying", "packing", "storing", "done")
 PER_PAGE = 30
 
 
@@ -52,7 +52,8 @@ def _start(request: HttpRequest) -> HttpResponse:
     asked = form.cleaned_data
     try:
         job = services.request_reuse(
-            owner=request.user, match=match, method=asked["method"] or "auto", target=asked["target"] or None, data=asked["data"] or None
+            owner=request.user, match=match, method=asked["method"] or "auto", params=asked["params"], target=asked["target"] or None, data=asked["data"] or None,
+            rows=asked["rows"] or None,
         )
     except (Refused, ReuseError, SpecError) as refusal:
         messages.error(request, str(refusal))
@@ -112,6 +113,15 @@ def _mine(request: HttpRequest, job_id: UUID) -> ReuseJob:
     return get_object_or_404(ReuseJob.objects.visible_to(request.user).whole(), pk=job_id)
 
 
+def _shaded(confusion: dict | None) -> dict | None:
+    """A confusion matrix with each cell's shade, 0 to 9, by its share of its row."""
+    if not confusion:
+        return None
+    rows = [{"class": name, "cells": [{"count": c, "shade": round(9 * c / max(1, sum(counts))), "right": i == j} for j, c in enumerate(counts)]}
+            for i, (name, counts) in enumerate(zip(confusion["classes"], confusion["counts"], strict=True))]
+    return {"classes": confusion["classes"], "rows": rows}
+
+
 def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
     at = STAGES.index(found.stage) if found.stage in STAGES else 0
     url = request.build_absolute_uri("/").rstrip("/")
@@ -120,6 +130,10 @@ def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
         "took": (found.ended - found.started).total_seconds() if found.started and found.ended else None,
         "percent": round(100 * found.progress),
         "stages": [{"name": name, "state": "done" if i < at else "now" if i == at else ""} for i, name in enumerate(STAGES[:-1])],
+        "learning": plots.learning(found.evidence.get("learning") or found.learning),
+        "curve": plots.curve(found.evidence.get("curve"), found.evidence.get("metric", "score")),
+        "shares": [{"method": address, "share": share, "bar": plots.bar(share)} for address, share in (found.evidence.get("shares") or {}).items()],
+        "confusion": _shaded((found.evidence.get("details") or {}).get("confusion")),
         "leaderboard": plots.leaderboard(found.evidence.get("leaderboard", [])),
         "members": [{"version": m.version, "weight": m.weight, "bar": plots.bar(m.weight)} for m in found.members.all()],
         "offer_form": forms.Offer(initial={"name": f"{(found.target or 'reused').lower().replace('_', '-').replace(' ', '-')}-{str(found.pk)[:6]}", "version": "1.0.0"}),

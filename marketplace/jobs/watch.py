@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # how long a wish to cancel may go unheard
 REPORT_S = 0.5  # progress is written at most so often
+DRAW_S = 1.0
+CURVE = 400  # points of a loss curve
 
 
 class Watch:
@@ -25,6 +27,8 @@ class Watch:
         self.job, self.token, self.why = job, token, ""
         self._began = time.monotonic()
         self._reported = (0.0, "")
+        self._curve: list[dict] = []
+        self._drawn = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"watch-{job.pk}", daemon=True)
 
@@ -52,6 +56,22 @@ class Watch:
             self.why = "lost"
         except DatabaseError:
             log.warning("progress of job %s was not written", self.job.pk, exc_info=True)
+
+    def learned(self, method: str, row: dict) -> None:
+        """A point of a loss curve, for the page; written once a second, thinned to what a plot can show."""
+        self._curve.append({"method": method, **row})
+        if len(self._curve) > CURVE:
+            self._curve = self._curve[::2]
+        now = time.monotonic()
+        if self.over() or now - self._drawn < DRAW_S:
+            return
+        self._drawn = now
+        try:
+            self.job.learned(self.token, self._curve)
+        except WrongState:
+            self.why = "lost"
+        except DatabaseError:
+            log.warning("the loss curve of job %s was not written", self.job.pk, exc_info=True)
 
     def _beat(self) -> None:
         every = max(min(settings.JOB_LEASE_S / 3, 10.0), 0.2)

@@ -29,6 +29,7 @@ from reuse.engine import Labelled, Member, Outcome, Plan
 from reuse.engine import run as run_plan
 from reuse.errors import ReuseError
 from reuse.manifest import Manifest
+from reuse.weights import statistics
 from storage import ArtifactDamaged, ArtifactMissing
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def _attempt(job: ReuseJob, token: str, watch: Watch) -> None:
     with _scratch(job, token) as folder:
         watch.report("fetching", 0.0, f"Fetching {job.members.count()} learnwares")
         plan = _plan(job, folder)
-        outcome = run_plan(plan, progress=watch.report, cancelled=watch.over, workdir=folder / "work")
+        with _checkpoints(job) as kept:
+            outcome = run_plan(plan, progress=watch.report, cancelled=watch.over, workdir=folder / "work", seen=watch.learned, checkpoints=kept)
         if watch.over():
             raise ReuseError("cancelled", "The job was stopped.", "")
         watch.report("storing", 0.99, "Storing the predictor")
@@ -87,6 +89,7 @@ def _plan(job: ReuseJob, folder: Path) -> Plan:
         output=output,
         requirement=_rkme(job.requirement_id) if job.requirement_id else None,
         data=_labelled(job, space, output),
+        rows=_rows(job, space),
         seed=0,
         budget_s=settings.JOB_BUDGET_S,
     )
@@ -98,6 +101,10 @@ def _member(place: str, member: choosing.Chosen, folder: Path) -> Member:
     path = folder / "members" / place / Path(version.manifest["model"]["file"]).name
     path.parent.mkdir(parents=True)
     artifacts.copy(version.model_id, path)
+    published = None
+    if version.statistics_id:
+        published = path.parent / statistics.FILE
+        artifacts.copy(version.statistics_id, published)
     return Member(
         reference=version.reference,
         path=path,
@@ -105,6 +112,7 @@ def _member(place: str, member: choosing.Chosen, folder: Path) -> Member:
         rkme=_rkme(version.specification_id),
         weight=member.weight,
         licence=version.licence,
+        statistics=published,
     )
 
 
@@ -118,6 +126,13 @@ def _labelled(job: ReuseJob, space: Any, output: dict) -> Labelled | None:
     with artifacts.open(job.data_id) as file:
         columns, target = labelled.read(file, space=space, output=output, target=job.target)
     return Labelled(columns=columns, target=target)
+
+
+def _rows(job: ReuseJob, space: Any) -> dict[str, np.ndarray] | None:
+    if not job.rows_id:
+        return None
+    with artifacts.open(job.rows_id) as file:
+        return labelled.read_rows(file, space=space)
 
 
 def _store(job: ReuseJob, token: str, outcome: Outcome, path: Path) -> None:
@@ -180,8 +195,22 @@ def _scratch(job: ReuseJob, token: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _checkpoints(job: ReuseJob) -> Iterator[Path]:
+    """A folder that outlives an attempt whose worker dies, so that the next one trains on from there; gone when the attempt ends by itself."""
+    folder = settings.HOME / "checkpoints" / str(job.pk)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep_scratch() -> None:
-    """Remove the folders of attempts that a killed worker left behind."""
+    """Remove the folders of attempts that a killed worker left behind, and checkpoints of jobs that are over."""
+    for folder in (settings.HOME / "checkpoints").glob("*"):
+        if not ReuseJob.objects.open().filter(pk=folder.name).exists():
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in (settings.HOME / "scratch").glob("*.*"):
         job_id, _, token = folder.name.partition(".")
         if not ReuseJob.objects.filter(pk=job_id, token=token, status=ReuseJob.Status.RUNNING).exists():

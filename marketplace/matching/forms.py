@@ -1,5 +1,7 @@
 """The form that brings a requirement: a file, pasted JSON, or a learnware's own specification."""
 
+import json
+
 from django import forms
 from django.conf import settings
 
@@ -62,19 +64,37 @@ class Reuse(Styled, forms.Form):
 
     data = forms.FileField(required=False, label="Labelled rows", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}))
     target = forms.CharField(required=False, max_length=120, label="Column with the labels")
+    rows = forms.FileField(required=False, label="Rows without labels", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+                           help_text="To distil on, and to see how far the models disagree.")
     method = forms.ChoiceField(
         label="Method",
         required=False,
-        choices=lambda: [(method.address, _called(method)) for method in _methods()],
+        choices=lambda: _choices(),
         help_text="Automatic compares every method that applies, training from scratch among them.",
     )
+    params = forms.CharField(required=False, max_length=2_000, label="Parameters", widget=forms.TextInput(attrs={"class": "mono", "placeholder": '{"alpha": 0.3}', "spellcheck": "false"}),
+                             help_text="Of the method, as JSON. What is left out is chosen on your labels, or has its default.")
+
+    def clean_params(self) -> dict:
+        text = self.cleaned_data["params"].strip()
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError as error:
+            raise forms.ValidationError(f'Parameters must be JSON, such as {{"alpha": 0.3}}; {error}.') from None
+        if not isinstance(found, dict):
+            raise forms.ValidationError('Parameters must be an object, such as {"alpha": 0.3}.')
+        return found
 
 
-def _methods() -> list:
+KINDS = {"ensemble": "Ensemble: models stay as they are", "merge": "Merge: one model of the same size", "finetune": "Fine-tune: train one further", "distil": "Compact", "scratch": "For comparison"}
+
+
+def _choices() -> list:
+    """Automatic first, then the methods by kind."""
     from reuse import registry
 
-    return sorted(registry.every(), key=lambda method: (method.kind != "auto", method.kind, method.name))
-
-
-def _called(method) -> str:
-    return "Automatic: measure and choose" if method.kind == "auto" else method.title.partition(":")[0] + f" ({method.address})"
+    groups: dict[str, list[tuple[str, str]]] = {words: [] for words in KINDS.values()}
+    for method in registry.every():
+        if method.kind in KINDS:
+            groups[KINDS[method.kind]].append((method.address, method.title.partition(":")[0]))
+    return [("auto", "Automatic: measure and choose"), *((words, methods) for words, methods in groups.items() if methods)]

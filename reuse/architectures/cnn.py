@@ -1,4 +1,4 @@
-"""A small convolutional network on pixel tables: each row is an image of height x width x channels, flattened."""
+"""A small convolutional network on pixel tables, with BatchNorm where asked for: each row is an image of height x width x channels, flattened."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ SCHEMA = {
     "width": (int, 2, 512),
     "channels": (int, 1, 16, 1),
     "filters": (list, 1, 1_024, 6),
+    "norm": (bool, False),
     "hidden": (int, 1, 16_384, 64),
     "outputs": (int, 1, 10_000),
 }
@@ -16,7 +17,7 @@ SCHEMA = {
 
 def parameters(config: dict[str, Any]) -> int:
     filters = [config["channels"], *config["filters"]]
-    count = sum((9 * a + 1) * b for a, b in zip(filters, filters[1:], strict=False))
+    count = sum((9 * a + 1 + 2 * config["norm"]) * b for a, b in zip(filters, filters[1:], strict=False))
     return count + (_flat(config) + 1) * config["hidden"] + (config["hidden"] + 1) * config["outputs"]
 
 
@@ -38,7 +39,8 @@ class Cnn(torch.nn.Module):
         layers: list[torch.nn.Module] = []
         channels = config["channels"]
         for filters in config["filters"]:
-            layers += [torch.nn.Conv2d(channels, filters, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2, ceil_mode=True)]
+            norm = [torch.nn.BatchNorm2d(filters)] if config["norm"] else []
+            layers += [torch.nn.Conv2d(channels, filters, 3, padding=1), *norm, torch.nn.ReLU(), torch.nn.MaxPool2d(2, ceil_mode=True)]
             channels = filters
         self.body = torch.nn.Sequential(*layers)
         self.neck = torch.nn.Linear(_flat(config), config["hidden"])

@@ -9,14 +9,15 @@ other is a logistic model that tells the specifications' points apart, which fin
 import numpy as np
 
 from reuse.crowd import Crowd
+from reuse.errors import must
 
 UNSEEN = "improbable"
 
 
 def weigh(crowd: Crowd, *, sharpness: float = 4.0) -> np.ndarray:
-    w = crowd.weights if crowd.weights.sum() > 0 else np.ones(crowd.size)
+    must("sharpness", "0 or more", sharpness >= 0, sharpness)
     # In logarithms, so that a row far from everybody still goes to the nearest instead of to 0 / 0.
-    closed = _normal(sharpness * np.log(np.maximum(crowd.densities, 1e-300)) + np.log(np.maximum(w / w.sum(), 1e-300)))
+    closed = _normal(sharpness * np.log(np.maximum(crowd.densities, 1e-300)) + np.log(np.maximum(crowd.prior, 1e-300)))
     return np.exp(_normal((closed + crowd.borders) / 2))
 
 

@@ -9,19 +9,14 @@ import numpy as np
 
 from reuse.combine import weighted
 from reuse.crowd import Crowd
+from reuse.evidence import brier_or_square
 
 
 def fit(crowd: Crowd, y: np.ndarray) -> dict[str, Any]:
     """`y` (n,) holds class numbers or values; ties go to the member whose data lie nearer."""
-    losses = [_loss(weighted([output], np.ones(1)), y) for output in crowd.outputs]
-    return {"member": int(np.lexsort((crowd.distances, np.round(losses, 9)))[0])}
+    losses = [brier_or_square(weighted([output], np.ones(1)), y).mean() for output in crowd.outputs]
+    return {"members": [int(np.lexsort((crowd.distances, np.round(losses, 9)))[0])]}
 
 
 def apply(crowd: Crowd, state: dict[str, Any]) -> np.ndarray:
-    return weighted([crowd.outputs[state["member"]]], np.ones(1))
-
-
-def _loss(output: np.ndarray, y: np.ndarray) -> float:
-    if output.ndim == 1:
-        return float(((output - y) ** 2).mean())
-    return float(((output - np.eye(output.shape[1])[y.astype(int)]) ** 2).sum(axis=1).mean())
+    return weighted([crowd.outputs[state["members"][0]]], np.ones(1))

@@ -1,7 +1,7 @@
-"""Stacked: a small linear model, trained on the labelled rows, that reads the members' answers and the row itself.
+"""Stacked: a small linear model, trained on the labelled rows, that reads the members' answers.
 
-Wolpert, "Stacked Generalization", 1992; with the row's own coordinates it is feature augmentation. Regularised towards
-the routed ensemble: with few labels it stays there, with more it corrects it.
+Wolpert, "Stacked Generalization", 1992. Regularised towards the routed ensemble: with few labels it stays there, with more it corrects it. The
+members have never seen the labelled rows, so their answers there are out of fold as they come.
 """
 
 from typing import Any
@@ -11,39 +11,50 @@ import numpy as np
 from reuse.combine import softmax
 from reuse.crowd import Crowd
 from reuse.ensemble import routed
+from reuse.errors import must
 
 FLOOR = 1e-3
 
 
 def fit(crowd: Crowd, y: np.ndarray, *, strength: float = 1.0) -> dict[str, Any]:
     """`y` (n,) holds class numbers or values. Returns the linear model as plain numbers."""
-    F, start = _features(crowd)
+    must("strength", "a number above 0", strength > 0, strength)
+    return learn(*features(crowd, own=False), y, strength, len(crowd.classes))
+
+
+def apply(crowd: Crowd, state: dict[str, Any]) -> np.ndarray:
+    return answer(*features(crowd, own=False), state)
+
+
+def learn(F: np.ndarray, start: np.ndarray, y: np.ndarray, strength: float, classes: int) -> dict[str, Any]:
+    """A linear model of features F (n, f) on top of the ensemble's logits (n, classes) or values (n,)."""
     centre, scale = F.mean(axis=0), F.std(axis=0) + 1e-9
     G = (F - centre) / scale
     state = {"centre": centre.tolist(), "scale": scale.tolist()}
-    if crowd.classes:
-        Y = np.eye(len(crowd.classes))[y.astype(int)]
+    if classes:
+        Y = np.eye(classes)[y.astype(int)]
         B, b = _logistic(G, Y, start, strength)
         return state | {"B": B.tolist(), "b": b.tolist()}
     B, b = _ridge(G, y - start, strength)
     return state | {"B": B.tolist(), "b": float(b)}
 
 
-def apply(crowd: Crowd, state: dict[str, Any]) -> np.ndarray:
-    F, start = _features(crowd)
+def answer(F: np.ndarray, start: np.ndarray, state: dict[str, Any]) -> np.ndarray:
+    """What a learned linear model makes of features and the ensemble's answer."""
     G = (F - np.array(state["centre"])) / np.array(state["scale"])
     out = start + G @ np.array(state["B"]) + np.array(state["b"])
-    return softmax(out) if crowd.classes else out
+    return softmax(out) if start.ndim == 2 else out
 
 
-def _features(crowd: Crowd) -> tuple[np.ndarray, np.ndarray]:
-    """(features (n, f), the routed ensemble's logits (n, classes) or values (n,))."""
+def features(crowd: Crowd, *, own: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(the members' answers, and with `own` the row's coordinates (n, f); the routed ensemble's logits (n, classes) or values (n,))."""
     routed_answer = crowd.answer(routed.weigh(crowd), routed.UNSEEN)
+    mine = [crowd.X] if own else []
     if crowd.classes:
         logs = np.log(np.maximum(routed_answer, FLOOR))
         parts = [np.log(np.maximum(np.nan_to_num(output, nan=1 / len(crowd.classes)), FLOOR)) for output in crowd.outputs]
-        return np.concatenate([crowd.X, logs, *parts], axis=1), logs
-    return np.column_stack([crowd.X, routed_answer, *crowd.outputs]), routed_answer
+        return np.concatenate([*mine, logs, *parts], axis=1), logs
+    return np.column_stack([*mine, routed_answer, *crowd.outputs]), routed_answer
 
 
 def _ridge(G: np.ndarray, r: np.ndarray, strength: float) -> tuple[np.ndarray, float]:

@@ -41,11 +41,11 @@ def load(path: Path, manifest: Manifest) -> Callable[[Any], np.ndarray]:
     from reuse.sandbox import work
 
     folder = Path(tempfile.mkdtemp())
-    opened = _open(path, folder, manifest)
+    opened, loaded = _open(path, folder, manifest), {}
 
     def predict(frame: Any) -> np.ndarray:
         columns = {name: frame[name].to_numpy() for name in frame.columns}
-        return opened.run(columns, lambda file, held: work.run(file, held, opened.space, columns))
+        return opened.run(columns, lambda file, held: work.run(file, held, opened.space, columns, loaded))
 
     return predict
 

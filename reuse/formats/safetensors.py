@@ -8,17 +8,20 @@ import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reuse import architectures, formats
 from reuse.errors import ReuseError
-from reuse.manifest import Manifest
+
+if TYPE_CHECKING:
+    from reuse.manifest import Manifest
 
 SUFFIX = ".safetensors"
 MAX_HEADER = 1 << 20
 MAX_TENSORS = 10_000
+BATCH = 8_192  # rows
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
@@ -73,7 +76,7 @@ def _entry(name: str, entry: Any) -> dict[str, Any]:
     return {"name": name, "dtype": dtype, "shape": shape, "begin": offsets[0], "end": offsets[1]}
 
 
-def check(path: Path, manifest: Manifest) -> dict[str, Any]:
+def check(path: Path, manifest: "Manifest") -> dict[str, Any]:
     found = tensors(path)
     architecture = manifest.model["architecture"]
     config = architectures.read_config(architecture["name"], architecture["config"])
@@ -100,7 +103,7 @@ def state(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def module(path: Path, manifest: Manifest) -> Any:
+def module(path: Path, manifest: "Manifest") -> Any:
     """The torch module with its weights, strictly loaded, in eval mode."""
     check(path, manifest)
     built = architectures.build(**manifest.model["architecture"])
@@ -112,17 +115,22 @@ def module(path: Path, manifest: Manifest) -> Any:
     return built.eval()
 
 
-def predictor(built: Any, classifier: bool) -> Callable[[Any], np.ndarray]:
-    """predict(X) of a module of ours: probabilities (n, classes) or values (n,), in batches without gradients."""
+def predictor(built: Any, classifier: bool, note: Callable[[str], None] = lambda words: None) -> Callable[[Any], np.ndarray]:
+    """predict(X) of a module of ours: probabilities (n, classes) or values (n,), in batches without gradients.
+
+    On the GPU where there is one; where memory runs short, in smaller batches and then on the CPU, of which `note` is told.
+    """
     import torch
+
+    from reuse import devices
 
     config = built.architecture["config"]
 
     def predict(X: Any) -> np.ndarray:
-        device = next(built.parameters()).device
         rows = torch.as_tensor(np.ascontiguousarray(X, dtype=np.float32))
         with torch.inference_mode():
-            out = torch.cat([built(part.to(device)).double().cpu() for part in rows.split(8192)])
+            out = devices.in_batches(lambda part: built.to(part.device)(part), rows, size=BATCH, device=devices.pick(), note=note).double()
+        built.cpu()
         if classifier:
             return torch.softmax(out, dim=1).numpy()
         return (out[:, 0] * config["output_scale"] + config["output_location"]).numpy()
@@ -130,8 +138,10 @@ def predictor(built: Any, classifier: bool) -> Callable[[Any], np.ndarray]:
     return predict
 
 
-def load(path: Path, manifest: Manifest) -> Callable[[Any], np.ndarray]:
-    return predictor(module(path, manifest), manifest.is_classifier)
+def load(path: Path, manifest: "Manifest") -> Callable[[Any], np.ndarray]:
+    from reuse import devices
+
+    return predictor(module(path, manifest), manifest.is_classifier, devices.hear)
 
 
 def export(model: Any, folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from reuse.errors import ReuseError
 from reuse.sandbox import wire
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "TMPDIR")
+KEPT = ("MOORAGE_DEVICE", "CUDA_VISIBLE_DEVICES", "PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "TMPDIR")
 START_S = 120
 
 
@@ -56,18 +57,21 @@ class Sandbox:
             raise _crashed()
         return report
 
-    def predict(self, members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, Any], limits: Limits | None = None) -> list[np.ndarray]:
+    def predict(self, members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, Any], limits: Limits | None = None,
+                note: Callable[[str], None] = lambda words: None) -> list[np.ndarray]:
         """Each member's answers for the same rows, in one child, each model loaded once.
 
         `members` are {"name", "path", "manifest"}; `columns` raw columns of `space`. Returns, in order, (n, classes)
-        probabilities or (n,) values.
+        probabilities or (n,) values. `note` hears what went otherwise than planned: memory that ran short.
         """
         members = [member | {"path": str(Path(member["path"]).resolve())} for member in members]  # a child works in a folder of its own
         table, arrays = wire.columns_out({name: columns[name] for name in (c["name"] for c in space["columns"]) if name in columns})
-        _, found = self._call({"do": "predict", "members": members, "space": space, "table": table}, arrays, limits)
+        reply, found = self._call({"do": "predict", "members": members, "space": space, "table": table}, arrays, limits)
         rows = len(arrays[0]) if arrays else 0
         if len(found) != len(members) or any(len(a) != rows or a.dtype != np.float64 or not np.isfinite(a).all() for a in found):
             raise _crashed()
+        for words in reply.get("notes") or []:
+            note(str(words)[:300])
         return found
 
     def warm(self) -> None:

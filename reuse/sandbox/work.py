@@ -1,12 +1,13 @@
 """What a child does: the only code that opens a stranger's model. Runs in the zygote's children."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reuse import formats
+from reuse import devices, formats
 from reuse.errors import ReuseError
 from reuse.manifest import Manifest
 from reuse.sandbox import wire
@@ -21,7 +22,7 @@ def answer(request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list
         if request["do"] == "check":
             return {"report": check(Path(request["path"]), request["manifest"], Path(request["specification"]))}, []
         if request["do"] == "predict":
-            return {}, predict(request["members"], request["space"], wire.columns_in(request["table"], arrays))
+            return {"notes": devices.heard}, predict(request["members"], request["space"], wire.columns_in(request["table"], arrays))
         if request["do"] == "ping":
             return {"pong": True}, []
         raise ReuseError("unknown-request", f"The sandbox does check, predict and ping; got {request['do']!r}.")
@@ -65,11 +66,24 @@ def inputs(manifest: Manifest, space: Space, columns: dict[str, np.ndarray]) -> 
     return frame
 
 
-def run(path: Path, manifest: Manifest, space: Space, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Load and predict: (n, classes) probabilities or (n,) values, checked."""
-    model = formats.member(manifest.format).load(path, manifest)
+BATCH = 16_384  # rows that a model is given at once
+
+
+def run(path: Path, manifest: Manifest, space: Space, columns: dict[str, np.ndarray], loaded: dict[str, Any] | None = None) -> np.ndarray:
+    """Load and predict: (n, classes) probabilities or (n,) values, checked. `loaded` keeps models by digest, so that one is loaded once.
+
+    Rows go through in batches, so that what a model needs on the way does not grow with the table.
+    """
+    key = json.dumps([manifest.model["sha256"], manifest.model.get("architecture"), manifest.output], sort_keys=True)
+    loaded = {} if loaded is None else loaded
+    if key not in loaded:
+        loaded[key] = formats.member(manifest.format).load(path, manifest)
     rows = len(next(iter(columns.values())))
-    return checked(model(inputs(manifest, space, columns)), manifest, rows)
+    parts = []
+    for start in range(0, max(rows, 1), BATCH):
+        part = {name: values[start : start + BATCH] for name, values in columns.items()}
+        parts.append(checked(loaded[key](inputs(manifest, space, part)), manifest, len(next(iter(part.values())))))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def checked(output: Any, manifest: Manifest, rows: int) -> np.ndarray:
@@ -93,11 +107,11 @@ def checked(output: Any, manifest: Manifest, rows: int) -> np.ndarray:
 
 def predict(members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Each member's answers for the same rows, each model loaded once."""
-    frame = Space.from_json(space)
+    frame, loaded = Space.from_json(space), {}
     found = []
     for member in members:
         try:
-            found.append(run(Path(member["path"]), Manifest.read(member["manifest"]), frame, columns))
+            found.append(run(Path(member["path"]), Manifest.read(member["manifest"]), frame, columns, loaded))
         except (ReuseError, SpecError) as error:
             raise ReuseError(error.code, f"{member.get('name', 'a member')}: {error.message}", error.hint) from None
     return found

@@ -56,8 +56,9 @@ def test_one_call_offers_a_network(market):
     module = architectures.build("mlp", {"inputs": space.d, "hidden": [8], "outputs": 2})
     y = (frame[models.TARGET] == "malignant").to_numpy().astype(int)
     train(module, space.encode(frame), y, 2, tune(module, epochs=20, lr=0.01))
-    made = market.offer(module, frame.drop(columns=models.TARGET), frame[models.TARGET], name="a-network", licence="Apache-2.0", space=space)
+    made = market.offer(module, frame.drop(columns=models.TARGET), frame[models.TARGET], name="a-network", licence="Apache-2.0", space=space, statistics=True)
     assert made["status"] == "usable" and made["format"] == "safetensors"
+    assert "statistics.safetensors" in [file["name"] for file in made["files"]] and "head.weight" in made["report"]["statistics"]["gram"]
 
 
 def test_an_offer_that_lies_is_refused_with_the_markets_reason(market):
@@ -84,8 +85,39 @@ def test_describe_match_reuse_predict(market, tmp_path):
     found = moorage.predict(folder, asked())
     assert (found.labels == asked()[models.TARGET].to_numpy()).mean() > 0.85
     assert job.evidence["leaderboard"] and job.lineage["licence"]
+    assert job.evidence["nested"]["score"] > 0.8 and job.card().startswith("Made by reuse") and "| ensemble/best-single |" in job.card()
     with pytest.raises(moorage.Refused, match="not empty"):
         job.download(folder)
+
+
+def test_the_same_reuse_on_ones_own_machine_sends_no_row(market, tmp_path, monkeypatch):
+    frame = asked()
+    match = market.match(market.describe(frame.drop(columns=models.TARGET)), target=models.TARGET)
+    sent = []
+    monkeypatch.setattr(market._wire, "post", lambda path, **content: sent.append(path))
+    made = market.reuse_here(match, tmp_path / "here", data=frame.head(40), target=models.TARGET)
+    assert not sent and made.lineage["members"] and {"scratch", "ensemble/best-single"} <= {row["method"] for row in made.evidence["leaderboard"]}
+    assert (moorage.predict(tmp_path / "here", frame).labels == frame[models.TARGET].to_numpy()).mean() > 0.85
+    with pytest.raises(moorage.Refused, match="not empty"):
+        market.reuse_here(match, tmp_path / "here", data=frame.head(40), target=models.TARGET)
+
+
+def test_what_was_made_here_is_offered_with_its_parents(market, tmp_path):
+    frame = asked()
+    match = market.match(market.describe(frame.drop(columns=models.TARGET)), target=models.TARGET)
+    made = market.reuse_here(match, tmp_path / "here", method="ensemble/mean")
+    offered = market.offer_predictor(tmp_path / "here", "made-here")
+    assert offered["status"] == "usable" and set(offered["parents"]) == {m["reference"] for m in made.lineage["members"]}
+    assert "Made by reuse" in offered["manifest"]["card"]
+
+
+def test_a_compact_model_is_taught_on_rows_without_labels(market, tmp_path):
+    frame = models.part(0.0, 1.0)
+    match = market.match(market.describe(frame.drop(columns=models.TARGET)), target=models.TARGET)
+    job = market.reuse(match, method="distil", params={"hidden": 16, "epochs": 60}, rows=frame.drop(columns=models.TARGET)).wait(timeout_s=180)
+    assert job.evidence["distilled"]["rows"] == len(frame) and job.evidence["distilled"]["agreement"] > 0.7
+    assert job.learning and {"method", "epoch", "train"} <= set(job.learning[0])
+    assert (moorage.predict(job.download(tmp_path / "small"), frame).labels == frame[models.TARGET].to_numpy()).mean() > 0.8
 
 
 def test_a_download_goes_on_where_it_broke_off_and_runs(market, tmp_path):
@@ -167,6 +199,8 @@ def test_the_walk_of_a_person_with_a_spreadsheet(shell, tmp_path, catalog):
     assert "nuclei-" in said.stdout and "moorage reuse" in said.stderr
     said = shell("reuse", "task.json", "--data", "labelled.csv", "--target", models.TARGET, "--method", "auto", "-o", "predictor/")
     assert "scratch" in said.stdout and "moorage predict" in said.stderr
+    said = shell("reuse", "task.json", "--data", "labelled.csv", "--local", "--method", "ensemble/hedged", "-o", "here/")
+    assert "Nothing but the requirement" in said.stderr and (tmp_path / "here" / "card.md").read_text().startswith("Made by reuse")
     shell("predict", "predictor/", "new.csv", "-o", "out.csv")
     out = pd.read_csv(tmp_path / "out.csv")
     truth = models.part(0.1, 0.7).tail(30)[models.TARGET].to_numpy()

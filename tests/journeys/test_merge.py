@@ -53,7 +53,7 @@ def family(alice, offer, tmp_path_factory):
     return versions
 
 
-@pytest.mark.parametrize("method", ["merge/average", "merge/wise-ft", "merge/task-arithmetic", "merge/breadcrumbs"])
+@pytest.mark.parametrize("method", ["merge/average", "merge/wise-ft", "merge/ties", "merge/tsv", "merge/regmean", "merge/fisher"])
 def test_the_family_becomes_one_network_that_works(site, bob, family, finished, tmp_path, method):
     from reuse import predictor
 
@@ -68,7 +68,22 @@ def test_the_family_becomes_one_network_that_works(site, bob, family, finished, 
     assert {m["reference"] for m in job["lineage"]["members"]} >= {version["reference"] for version in family[1:]}
 
 
-@pytest.mark.parametrize("method", ["finetune/head", "finetune/full"])
+def test_the_curve_of_wise_ft_is_shown_and_the_result_offered_again(site, bob, family, finished):
+    data = models.part(0, 1).sample(60, random_state=2).to_csv(index=False).encode()
+    job = bob.post("jobs", data={"members": json.dumps([{"reference": family[1]["reference"]}]), "method": "merge/wise-ft", "target": models.TARGET},
+                   files={"data": ("labelled.csv", data, "text/csv")}).json()
+    job = finished(bob, job)
+    assert job["status"] == "done", job["error"]
+    curve = job["evidence"]["curve"]
+    assert [point["value"] for point in curve["points"]] == [round(0.1 * i, 1) for i in range(11)] and curve["chosen"] == job["lineage"]["params"]["alpha"]
+    assert "alpha" in bob.get(f"jobs/{job['id']}/card").text
+    proof = bob.get(f"jobs/{job['id']}/evidence")
+    assert proof.json()["lineage"] == job["lineage"] and "attachment" in proof.headers["Content-Disposition"]
+    made = bob.post(f"jobs/{job['id']}/offer", json={"name": "part-of-the-way"}).json()
+    assert made["format"] == "safetensors" and set(made["parents"]) == {family[0]["reference"], family[1]["reference"]}
+
+
+@pytest.mark.parametrize("method", ["finetune/head", "finetune/bang"])
 def test_one_is_tuned_further_on_labels_of_ones_own(bob, family, finished, method):
     data = models.part(0.2, 0.8).head(60).to_csv(index=False).encode()
     job = bob.post("jobs", data={"members": json.dumps([{"reference": family[1]["reference"]}]), "method": method, "target": models.TARGET},

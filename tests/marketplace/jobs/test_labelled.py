@@ -84,3 +84,13 @@ def test_what_is_wrong_is_said(text, said):
 def test_a_price_must_be_a_number():
     with pytest.raises(Refused, match="must hold numbers"):
         read("price,area,town\ncheap,50,Bonn\n200,60,Kiel\n", PRICE)
+
+
+def test_rows_without_labels_need_no_target():
+    columns = labelled.read_rows(io.BytesIO(b"area,town,note\n50,Bonn,x\n60,Kiel,y\n"), space=SPACE)
+    assert columns["area"].tolist() == [50, 60] and set(columns) == {"area", "town"}
+
+
+def test_one_row_without_a_label_is_too_few():
+    with pytest.raises(Refused, match="at least 2 rows"):
+        labelled.read_rows(io.BytesIO(b"area,town\n50,Bonn\n"), space=SPACE)

@@ -201,3 +201,26 @@ def test_announcing_twice_is_announcing_once(db):
 def test_an_empty_file_is_no_table(bob, found):
     with pytest.raises(Refused, match="empty"):
         request_reuse(owner=bob, match=found, data=SimpleUploadedFile("d.csv", io.BytesIO().getvalue()))
+
+
+def test_rows_without_labels_go_along(bob, found, rng, doorbells):
+    job = request_reuse(owner=bob, match=found, method="distil", rows=csv(rng))
+    assert job.rows.size and job.data is None
+
+
+def test_rows_that_do_not_fit_the_space_are_refused_by_name(bob, found, doorbells):
+    with pytest.raises(Refused, match="missing: 'rooms'") as refused:
+        request_reuse(owner=bob, match=found, rows=SimpleUploadedFile("r.csv", b"area,town\n50,Bonn\n60,Kiel\n"))
+    assert "rows" in refused.value.fields and not ReuseJob.objects.exists()
+
+
+def test_three_labelled_rows_are_too_few_to_compare_methods_by(bob, found, rng, doorbells):
+    with pytest.raises(Refused, match="At least 4 labelled rows"):
+        request_reuse(owner=bob, match=found, data=csv(rng, n=3, kind=np.array(["flat", "house", "flat"])))
+    assert not ReuseJob.objects.exists()
+
+
+def test_a_proposal_names_what_a_job_would_take(bob, found, client):
+    answer = client.get(f"/api/v1/matches/{found.pk}/members").json()
+    assert {m["reference"] for m in answer["members"]} == {"alice/at-0@1.0.0", "alice/at-3@1.0.0", "alice/at-6@1.0.0"}
+    assert answer["output"]["target"] == "kind" and answer["base"] is None
