@@ -41,8 +41,8 @@ def add(app: typer.Typer) -> None:
             raise Refused(f"--params must be JSON; {error}.", code="wrong-params", hint="Write it as '{\"scale\": 0.3}'.") from None
         if not isinstance(values, dict):
             raise Refused("--params must be an object.", code="wrong-params", hint="Write it as '{\"scale\": 0.3}'.")
-        if shard_gb and not 0.001 <= shard_gb <= 1_000:
-            raise Refused(f"--shard-gb lies between 0.001 and 1000; got {shard_gb:g}.", code="wrong-shards", hint="Leave it out for one file.")
+        if shard_gb and not 1e-9 <= shard_gb <= 1_000:
+            raise Refused(f"--shard-gb must be above 0 and at most 1000; got {shard_gb:g}.", code="wrong-shards", hint="Leave it out for one file.")
         address = method if "/" in method else f"merge/{method}"
         needs = registry.find(address)
         if needs.kind == "merge" and needs.needs_labels:

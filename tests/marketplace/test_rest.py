@@ -73,3 +73,11 @@ def test_health(client):
 def test_the_schema_and_its_page_are_there(client):
     assert client.get("/api/schema/").status_code == 200
     assert "swagger" in client.get("/api/docs/").content.decode().lower()
+
+
+@pytest.mark.parametrize("accept", ["text/*", "application/zip", "image/png", "text/html,*/*;q=0.1"])
+def test_what_is_accepted_is_no_reason_to_refuse(client, db, accept):
+    """Cards and zips are asked for by their own types; the endpoint has one type, and errors stay JSON."""
+    assert client.get("/api/v1/learnwares", headers={"accept": accept}).status_code == 200
+    answer = client.get("/api/v1/learnwares/nobody/nothing", headers={"accept": accept})
+    assert answer.status_code == 404 and answer["Content-Type"].startswith("application/json") and answer.json()["hint"]
