@@ -145,8 +145,8 @@ def _validate(bench: recipes.Bench, board: Board, address: str, parts: list, pla
         total[at] += output
         loss[at] += evidence.losses(output, bench.y[test])
         counts[at] += 1
-        # What trains a network is compared in one round of folds: a second would cost more than it tells.
-        if counts.all() and (time.monotonic() > deadline or method.kind == "finetune"):
+        # What trains a model is compared in one round of folds: a second would cost more than it tells.
+        if counts.all() and (time.monotonic() > deadline or method.kind in ("finetune", "scratch")):
             break
     mean = total / (counts[:, None] if total.ndim == 2 else counts)
     board.outputs[address], board.losses[address] = mean, loss / counts
