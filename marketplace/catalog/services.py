@@ -110,7 +110,7 @@ def search(
     space: str = "", sort: str = "newest",
 ) -> VersionQuerySet:
     """The latest usable version of each learnware that the words and filters allow."""
-    found = Version.objects.latest().whole()
+    found = Version.objects.latest().visible_to(user).whole()
     for name, value in (("task", task), ("target", target), ("format", format), ("licence", licence), ("space_id", space), ("learnware__owner__username", owner)):
         if value:
             found = found.filter(**{name: value})
