@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from marketplace.catalog import api, views
+from marketplace.catalog import api
+from marketplace.catalog.views import exploring, learnwares, offering
 
 api_urls = [
     path("spaces", api.SpaceList.as_view(), name="spaces"),
@@ -16,13 +17,13 @@ api_urls = [
 ]
 
 page_urls = [
-    path("", views.home, name="home"),
-    path("explore/", views.explore, name="explore"),
-    path("learnwares/<str:owner>/<str:name>/", views.learnware, name="learnware"),
-    path("learnwares/<str:owner>/<str:name>/<str:number>/", views.version, name="version"),
-    path("learnwares/<str:owner>/<str:name>/<str:number>/status/", views.version_status, name="version-status"),
-    path("learnwares/<str:owner>/<str:name>/<str:number>/withdraw/", views.withdraw, name="withdraw"),
-    path("upload/", views.upload, name="upload"),
-    path("mine/", views.mine, name="mine"),
-    path("spaces/<str:pk>/", views.space, name="space"),
+    path("", exploring.home, name="home"),
+    path("explore/", exploring.explore, name="explore"),
+    path("learnwares/<str:owner>/<str:name>/", learnwares.learnware, name="learnware"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/", learnwares.version, name="version"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/status/", learnwares.version_status, name="version-status"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/withdraw/", learnwares.withdraw, name="withdraw"),
+    path("upload/", offering.upload, name="upload"),
+    path("mine/", offering.mine, name="mine"),
+    path("spaces/<str:pk>/", exploring.space, name="space"),
 ]
