@@ -31,7 +31,6 @@ def add(app: typer.Typer) -> None:
         from moorage.errors import Refused
         from reuse import registry
         from reuse.weights import Checkpoint, merging
-        from reuse.weights import statistics as published
 
         if out.exists():
             raise Refused(f"{out} exists.", code="file-exists", hint="Name another with -o.")
@@ -51,13 +50,18 @@ def add(app: typer.Typer) -> None:
             raise Refused(f"{address} needs what each owner tells of the data; none came.", code="statistics-needed", hint="Name each model's statistics.safetensors with --statistics, in order.")
         if statistics and len(statistics) != len(models):
             raise Refused(f"--statistics is given once for each model; got {len(statistics)} for {len(models)}.", code="wrong-statistics", hint="Name them in the models' order.")
+        told = None
+        if statistics:
+            from reuse.weights import statistics as published  # loads what a merge without them does not need
+
+            told = [published.read(path) for path in statistics]
         began = time.perf_counter()
         opened = [Checkpoint.open(path, str(path)) for path in models]
         origin = Checkpoint.open(base, str(base)) if base else None
         if not unrelated:
             merging.akin(opened, origin)
         with working("Merging") as step:
-            merging.merge(opened, origin, address, values, out, statistics=[published.read(path) for path in statistics] if statistics else None,
+            merging.merge(opened, origin, address, values, out, statistics=told,
                           shard_bytes=int(shard_gb * 1e9), seen=lambda done, name: step(name, done))
         facts = {"out": str(out), "method": address, "models": [str(path) for path in models], "base": str(base) if base else None,
                  "bytes": opened[0].nbytes, "tensors": len(opened[0].layouts), "seconds": round(time.perf_counter() - began, 3)}
