@@ -34,16 +34,19 @@ def coverage(requirement: Rkme, candidates: list[Rkme], weights: np.ndarray | No
     many the kernel does not. With `weights` (sum 1) the candidates are one cloud, the mixture; without, each stands for itself and the best counts at
     each point. Coverage by itself is 1.
     """
-    if not candidates:
-        return 0.0
+    return float(requirement.distribution @ seen(requirement, candidates, weights)) if candidates else 0.0
+
+
+def seen(requirement: Rkme, candidates: list[Rkme], weights: np.ndarray | None = None) -> np.ndarray:
+    """`coverage` point by point: of each of the requirement's points how far the candidates have seen such data; (K,) in [0, 1]."""
     for candidate in candidates:
         same_frame(requirement, candidate)
     if weights is not None:
         w = np.asarray(weights, dtype=np.float64)
         used = [(share, candidate) for share, candidate in zip(w / w.sum(), candidates, strict=True) if share > 0]
         cloud = np.concatenate([candidate.points for _, candidate in used]), np.concatenate([share * candidate.distribution for share, candidate in used])
-        return float(requirement.distribution @ _seen(requirement, *cloud, sum(candidate.n for _, candidate in used)))
-    return float(requirement.distribution @ np.stack([_seen(requirement, one.points, one.distribution, one.n) for one in candidates]).max(axis=0))
+        return _seen(requirement, *cloud, sum(candidate.n for _, candidate in used))
+    return np.stack([_seen(requirement, one.points, one.distribution, one.n) for one in candidates]).max(axis=0)
 
 
 def _seen(requirement: Rkme, points: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
