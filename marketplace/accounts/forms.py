@@ -2,9 +2,11 @@
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
-from django.core.validators import RegexValidator
+from django.core.validators import RegexValidator, URLValidator
 
+from marketplace.accounts import services
 from marketplace.accounts.models import SCOPES, User
+from marketplace.accounts.organisations import ROLES
 
 
 class Styled:
@@ -27,19 +29,23 @@ class Styled:
             widget.attrs["class"] = f"{widget.attrs.get('class', '')} {look}".strip()
 
 
+class NewName(forms.CharField):
+    """A user name that nobody has yet, of a person or an organisation."""
+
+    widget = forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"})
+
+    def __init__(self, **options) -> None:
+        super().__init__(max_length=39, validators=[RegexValidator(rf"^{services.NAME.pattern}\Z", services.NAME_RULE)], **options)
+
+    def clean(self, value: str) -> str:
+        name = super().clean(value)
+        if services.is_taken(name):
+            raise forms.ValidationError(f"The name {name} is taken. Choose another.")
+        return name
+
+
 class SignUp(Styled, BaseUserCreationForm):
-    username = forms.CharField(
-        label="User name",
-        max_length=39,
-        validators=[
-            RegexValidator(
-                r"^[a-z0-9][a-z0-9_-]{1,38}\Z",
-                "Use 2 to 39 small letters, digits, - and _, beginning with a letter or digit.",
-            )
-        ],
-        help_text="The first half of your learnwares' names: user-name/model.",
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
-    )
+    username = NewName(label="User name", help_text="The first half of your learnwares' names: user-name/model.")
     email = forms.EmailField(label="E-mail", required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
 
     class Meta:
@@ -51,12 +57,6 @@ class SignUp(Styled, BaseUserCreationForm):
         self.fields["password1"].help_text = "At least 8 characters, not only digits, and not a common password."
         self.fields["password2"].help_text = ""
         self.fields["password2"].label = "Password again"
-
-    def clean_username(self) -> str:
-        username = self.cleaned_data["username"]
-        if User.objects.filter(username__iexact=username).exists():
-            raise forms.ValidationError(f"The name {username} is taken. Choose another.")
-        return username
 
 
 class SignIn(Styled, AuthenticationForm):
@@ -81,4 +81,38 @@ class NewToken(Styled, forms.Form):
         coerce=int,
         choices=[(30, "30 days"), (90, "90 days"), (365, "one year")],
         initial=90,
+    )
+
+
+class Profile(Styled, forms.ModelForm):
+    """What a person or an organisation says of itself."""
+
+    link = forms.URLField(
+        required=False, assume_scheme="https", validators=[URLValidator(schemes=["http", "https"])],
+        widget=forms.URLInput(attrs={"autocomplete": "url"}), help_text="A home page, beginning with https://.",
+    )
+
+    class Meta:
+        model = User
+        fields = ("title", "about", "link")
+        labels = {"title": "Name", "about": "About"}
+        help_texts = {"title": "Shown above the user name.", "about": "Markdown, up to 2,000 characters."}
+        widgets = {"about": forms.Textarea(attrs={"rows": 6})}
+
+
+class NewOrganisation(Profile):
+    username = NewName(label="User name", help_text="The first half of its learnwares' names: user-name/model. It can not be changed.")
+
+    field_order = ("username", "title", "about", "link")
+
+
+class NewMember(Styled, forms.Form):
+    username = forms.CharField(max_length=150, label="User name", widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}))
+    role = forms.ChoiceField(choices=[(role, f"{role}: {words}") for role, words in ROLES.items()])
+
+
+class DeviceCode(Styled, forms.Form):
+    user_code = forms.CharField(
+        max_length=20, label="Code", help_text="Eight letters, as the device shows them: ABCD-EFGH.",
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}),
     )

@@ -1,8 +1,9 @@
-"""Tokens and people as the API reads and writes them."""
+"""Tokens, devices, organisations and notifications as the API reads and writes them."""
 
+from django.core.validators import URLValidator
 from rest_framework import serializers
 
-from marketplace.accounts.models import SCOPES, ApiToken
+from marketplace.accounts.models import SCOPES, ApiToken, Membership, Notification, User
 
 
 class TokenRequest(serializers.Serializer):
@@ -36,3 +37,104 @@ class TokenSays(serializers.Serializer):
 class WhoAmI(serializers.Serializer):
     username = serializers.CharField()
     token = TokenSays(allow_null=True)
+
+
+class DeviceRequest(serializers.Serializer):
+    name = serializers.CharField(max_length=80, default="device", help_text="What the person sees, such as “moorage on laptop”; the token gets this name.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=list(SCOPES)), default=["read", "upload", "run"], allow_empty=False)
+
+
+class DeviceAnswer(serializers.Serializer):
+    device_code = serializers.CharField(help_text="The device's secret, for POST /device/token.")
+    user_code = serializers.CharField(help_text="What a person types, as ABCD-EFGH.")
+    verification_uri = serializers.CharField()
+    verification_uri_complete = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    interval = serializers.IntegerField(help_text="Seconds between two requests, at least.")
+
+
+class DeviceAsked(serializers.Serializer):
+    device_code = serializers.CharField(max_length=128)
+
+
+class DeviceTokenMade(serializers.Serializer):
+    token = serializers.CharField(source="secret")
+    name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires = serializers.DateTimeField(source="expiry", allow_null=True)
+
+
+class MemberRow(serializers.ModelSerializer):
+    username = serializers.CharField(source="user.username")
+    title = serializers.CharField(source="user.title")
+
+    class Meta:
+        model = Membership
+        fields = ["username", "title", "role", "since"]
+
+
+class MemberAdded(serializers.Serializer):
+    username = serializers.CharField(max_length=150)
+    role = serializers.ChoiceField(choices=Membership.Role.choices, default=Membership.Role.READER)
+
+
+class RoleChange(serializers.Serializer):
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+
+
+class ProfileChange(serializers.Serializer):
+    title = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    about = serializers.CharField(max_length=2_000, required=False, allow_blank=True, help_text="Markdown.")
+    link = serializers.CharField(max_length=200, required=False, allow_blank=True, validators=[URLValidator(schemes=["http", "https"])])
+
+
+class NewOrganisation(ProfileChange):
+    username = serializers.CharField(max_length=39)
+
+
+class OrganisationRow(serializers.ModelSerializer):
+    """An organisation of yours."""
+
+    username = serializers.CharField(source="organisation.username")
+    title = serializers.CharField(source="organisation.title")
+    url = serializers.CharField(source="organisation.get_absolute_url")
+
+    class Meta:
+        model = Membership
+        fields = ["username", "title", "role", "since", "url"]
+
+
+class OrganisationDetail(serializers.ModelSerializer):
+    founded = serializers.DateTimeField(source="date_joined")
+    url = serializers.CharField(source="get_absolute_url")
+    members = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ["username", "title", "about", "link", "founded", "url", "members"]
+
+    def get_members(self, organisation: User) -> MemberRow(many=True):
+        return MemberRow(organisation.members.select_related("user"), many=True).data
+
+
+class NoticeRow(serializers.ModelSerializer):
+    class Meta:
+        model = Notification
+        fields = ["id", "kind", "words", "address", "created", "read"]
+
+
+class NoticePage(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    unread = serializers.IntegerField()
+    results = NoticeRow(many=True)
+
+
+class NoticesToMark(serializers.Serializer):
+    ids = serializers.ListField(child=serializers.UUIDField(), max_length=1_000, required=False, help_text="Left out: all.")
+
+
+class NoticesMarked(serializers.Serializer):
+    marked = serializers.IntegerField()
+    unread = serializers.IntegerField()

@@ -1,0 +1,1 @@
+"""REST of accounts: tokens, devices, organisations, notifications."""
