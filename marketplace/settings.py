@@ -70,6 +70,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "marketplace.accounts.notices.bell",
             ],
         },
     }
@@ -95,6 +96,7 @@ STORAGE_URL = env.url("MOORAGE_STORAGE_URL", f"file://{HOME}/storage", schemes={
 # --- who ------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["marketplace.accounts.backends.People"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -128,7 +130,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "marketplace.rest.answer",
-    "DEFAULT_THROTTLE_RATES": {"tokens": env.text("MOORAGE_RATE_TOKENS", "20/min")},
+    "DEFAULT_THROTTLE_RATES": {"tokens": env.text("MOORAGE_RATE_TOKENS", "20/min"), "device": env.text("MOORAGE_RATE_DEVICE", "120/min")},
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
