@@ -198,7 +198,8 @@ def calibrated(fitted: recipes.Fitted, outputs: np.ndarray, bench: recipes.Bench
     if temperature != 1.0 and (isinstance(fitted, Blend) or (isinstance(fitted, Ensemble) and len(fitted.used) > 1)):
         found |= {"temperature": temperature, "error_before": found["error"], "error": evidence.calibration_error(combine.tempered(outputs, temperature), bench.y)}
         fitted = replace(fitted, temperature=temperature)
-    return fitted, found
+        outputs = combine.tempered(outputs, temperature)
+    return fitted, found | {"bins": evidence.reliability(outputs, bench.y)}
 
 
 def check(bench: recipes.Bench) -> None:
@@ -252,6 +253,7 @@ def summary(bench: recipes.Bench, board: Board, chosen: str, rule: str) -> dict[
     return {
         "metric": "accuracy" if bench.plan.classes else "rmse", "higher_is_better": bool(bench.plan.classes), "rows": n,
         "folds": evidence.fold_count(n), "repeats": board.repeats, "leaderboard": rows, "left_out": board.left_out, "rule": rule, "warnings": warnings,
-        "disagreement": evidence.disagreement(bench.crowd.outputs), "details": evidence.details(board.outputs[chosen], bench.y, bench.plan.classes),
+        "disagreement": evidence.disagreement(bench.crowd.outputs), "pairwise": evidence.pairwise(bench.crowd.outputs, [m.reference for m in bench.plan.members]),
+        "details": evidence.details(board.outputs[chosen], bench.y, bench.plan.classes),
         "not_measured": "The chosen method's score is slightly flattered: it was chosen on the rows that it was scored on.",
     }

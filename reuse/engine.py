@@ -21,26 +21,28 @@ FAR = 0.5  # of the requirement covered; below, most rows are unlike anything th
 
 def run(
     plan: Plan, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None, workdir: Path,
-    seen: Callable[[str, dict[str, Any]], None] | None = None, checkpoints: Path | None = None,
+    seen: Callable[[str, dict[str, Any]], None] | None = None, checkpoints: Path | None = None, heard: Callable[[int, dict[str, Any]], None] | None = None,
 ) -> Outcome:
     """Carry out a plan. `workdir` is an empty folder of the caller's; the outcome's folder lies in it.
 
-    `progress(stage, done, message)` hears of each step, `seen(method, row)` of learning curves; `cancelled()` is asked between steps. `checkpoints` is
+    `progress(stage, done, message)` hears of each step, `seen(method, row)` of learning curves, `heard(place, said)` of how far each member is; `cancelled()` is asked between steps. `checkpoints` is
     a folder that outlives this attempt: training goes on from what it holds. Raises ReuseError with a reason code when the plan can not
     be carried out, Cancelled when it was called off.
     """
     with threadpool_limits(limits=1):  # the tables are small: a second thread of linear algebra costs more than it brings
-        return _run(plan, progress or (lambda stage, done, message: None), cancelled or (lambda: False), Path(workdir), seen or (lambda what, row: None), checkpoints)
+        return _run(plan, progress or (lambda stage, done, message: None), cancelled or (lambda: False), Path(workdir), seen or (lambda what, row: None), checkpoints,
+                    heard or (lambda place, said: None))
 
 
-def _run(plan: Plan, progress: Progress, cancelled: Callable[[], bool], workdir: Path, seen: Callable[[str, dict[str, Any]], None], checkpoints: Path | None) -> Outcome:
+def _run(plan: Plan, progress: Progress, cancelled: Callable[[], bool], workdir: Path, seen: Callable[[str, dict[str, Any]], None], checkpoints: Path | None,
+         heard: Callable[[int, dict[str, Any]], None]) -> Outcome:
     began = time.perf_counter()
     workdir.mkdir(parents=True, exist_ok=True)
     if not plan.members:
         raise ReuseError("no-members", "A plan needs at least one member; got none.")
     method = registry.find(plan.address)
     params = method.read_params(plan.params)
-    bench = recipes.Bench(plan, workdir, cancelled, seen, checkpoints)
+    bench = recipes.Bench(plan, workdir, cancelled, seen, checkpoints, heard)
     if plan.data is not None:
         _ = bench.y  # labels that do not fit are told before any model runs
     progress("predicting", 0.05, f"Asking {len(plan.members)} models")
@@ -61,7 +63,7 @@ def _run(plan: Plan, progress: Progress, cancelled: Callable[[], bool], workdir:
     found = found | {key: fitted.facts[key] for key in ("curve", "learning", "distilled", "start") if key in fitted.facts}
     found["warnings"] = [*found["warnings"], *bench.notes]
     found["cost"] = {"seconds": round(time.perf_counter() - began, 3), "members": len(fitted.used), "device": str(devices.pick())}
-    folder = predictor.write(workdir / "predictor", plan, fitted, found, made_of)
+    folder = predictor.write(workdir / "predictor", plan, fitted, evidence.to_share(found), made_of)
     progress("done", 1.0, "Done")
     return Outcome(folder, found, made_of)
 
@@ -91,5 +93,5 @@ def _blind(bench: recipes.Bench) -> dict[str, Any]:
     return {
         "metric": "accuracy" if plan.classes else "rmse", "higher_is_better": bool(plan.classes), "rows": 0, "folds": 0, "repeats": 0,
         "leaderboard": [], "rule": "Without labels: rows are routed as far as the members' data explain yours, and near members answer for the rest.", "warnings": warnings,
-        "disagreement": evidence.disagreement(voting), "coverage": covered, "not_measured": "Everything: there were no labels.",
+        "disagreement": evidence.disagreement(voting), "pairwise": evidence.pairwise(crowd.outputs, [m.reference for m in plan.members]), "coverage": covered, "not_measured": "Everything: there were no labels.",
     }

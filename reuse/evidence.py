@@ -9,6 +9,8 @@ Z95 = 1.96
 FEW = 40
 LEAST_TEMPERED = 50  # rows; below, a temperature is a guess
 MOST_CLASSES = 30  # in a table that a person reads
+MOST_PAIRS = 300  # points of a plot
+MOST_MEMBERS = 20  # in a table of who differs from whom
 
 
 def losses(output: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -69,6 +71,28 @@ def disagreement(outputs: list[np.ndarray]) -> float | None:
     return float(stack.std(axis=0).mean() / max(1e-12, stack.mean(axis=0).std()))
 
 
+def pairwise(outputs: list[np.ndarray], names: list[str]) -> dict[str, Any] | None:
+    """Who differs from whom, of the first MOST_MEMBERS: the share of rows with another class; for values the root mean squared difference over the answers' spread."""
+    outputs, names = outputs[:MOST_MEMBERS], names[:MOST_MEMBERS]
+    if len(outputs) < 2:
+        return None
+    if outputs[0].ndim == 2:
+        votes = np.stack([np.nan_to_num(output, nan=-1.0).argmax(axis=1) for output in outputs])
+        matrix = (votes[:, None] != votes[None]).mean(axis=2)
+    else:
+        stack = np.stack(outputs)
+        matrix = np.stack([np.sqrt(((stack - one) ** 2).mean(axis=1)) for one in stack]) / max(1e-12, stack.mean(axis=0).std())
+    return {"members": names, "matrix": matrix.round(4).tolist(), "kind": "share" if outputs[0].ndim == 2 else "spread"}
+
+
+def reliability(P: np.ndarray, y: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
+    """Of each bin of the largest probability that has rows: how sure the answers are on average, how many are right, and how many rows."""
+    sure, right = P.max(axis=1), P.argmax(axis=1) == y
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    return [{"from": b / bins, "to": (b + 1) / bins, "sure": float(sure[place == b].mean()), "right": float(right[place == b].mean()), "rows": int((place == b).sum())}
+            for b in np.unique(place).tolist()]
+
+
 def row(address: str, output: np.ndarray, y: np.ndarray, seconds: float, note: str = "") -> dict[str, Any]:
     """One line of a leaderboard."""
     middle, low, high = score(output, y)
@@ -107,10 +131,13 @@ def temperature(P: np.ndarray, y: np.ndarray) -> float:
 
 
 def details(output: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Where the answers are right and where not: for classes each one's rows, share found and share right, and what was taken for what; for values the residuals."""
+    """Where the answers are right and where not: for classes each one's rows, share found and share right, and what was taken for what; for values the residuals,
+    and at most MOST_PAIRS of (predicted, actual), evenly out of all rows."""
     if not classes:
         residual = output - y
-        return {"residuals": {"mean": float(residual.mean()), "mean_absolute": float(np.abs(residual).mean()),
+        some = np.linspace(0, len(y) - 1, min(len(y), MOST_PAIRS)).round().astype(int)
+        return {"pairs": [[float(output[i]), float(y[i])] for i in some],
+                "residuals": {"mean": float(residual.mean()), "mean_absolute": float(np.abs(residual).mean()),
                               "r2": float(1 - (residual**2).mean() / y.var()) if y.var() > 0 else None,
                               "quantiles": {str(q): float(np.quantile(residual, q / 100)) for q in (5, 25, 50, 75, 95)}}}
     said, seen = output.argmax(axis=1), [c for c in range(len(classes)) if (y == c).any() or (output.argmax(axis=1) == c).any()]
@@ -122,6 +149,12 @@ def details(output: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> dict
                      "right": float((y[called] == c).mean()) if called.any() else None})
     confusion = [[int(((y == a) & (said == b)).sum()) for b in seen] for a in seen] if len(seen) <= MOST_CLASSES else None
     return {"classes": rows, "confusion": {"classes": [classes[c] for c in seen], "counts": confusion} if confusion else None}
+
+
+def to_share(found: dict[str, Any]) -> dict[str, Any]:
+    """The evidence that goes with a predictor to whoever gets it: without the requester's own labels, row by row."""
+    details = found.get("details")
+    return found | {"details": {key: value for key, value in details.items() if key != "pairs"}} if details else found
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:

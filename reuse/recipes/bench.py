@@ -29,12 +29,12 @@ class Fitted(Protocol):
 
 class Bench:
     """`over()` says that the work is no longer wanted; `seen(method, row)` hears of learning curves; `notes` is told to the user at the end; `checkpoints` is a
-    folder that outlives this attempt.
+    folder that outlives this attempt; `heard(place, said)` hears how far each member is with its answers.
     """
 
     def __init__(self, plan: Plan, workdir: Path, over: Callable[[], bool] = lambda: False, seen: Callable[[str, dict[str, Any]], None] = lambda what, row: None,
-                 checkpoints: Path | None = None) -> None:
-        self.plan, self.workdir, self.over, self.seen, self.checkpoints = plan, workdir, over, seen, checkpoints
+                 checkpoints: Path | None = None, heard: Callable[[int, dict[str, Any]], None] = lambda place, said: None) -> None:
+        self.plan, self.workdir, self.over, self.seen, self.checkpoints, self.heard = plan, workdir, over, seen, checkpoints, heard
         self.notes: list[str] = []
         self.kept: dict[Any, Any] = {}  # what recipes want to compute once: merged models, statistics
 
@@ -86,7 +86,7 @@ class Bench:
         tables = [self.plan.data.columns] if self.plan.data is not None else []
         if self.free is not (tables[0] if tables else None):
             tables.append(self.free)
-        return crowds_of(self.plan, tables, self.note)
+        return crowds_of(self.plan, tables, self.note, self.heard)
 
     @cached_property
     def crowd(self) -> Crowd:
@@ -99,19 +99,21 @@ class Bench:
         return self._crowds[-1]
 
 
-def crowds_of(plan: Plan, tables: list[dict[str, np.ndarray]], note: Callable[[str], None] = lambda words: None) -> list[Crowd]:
+def crowds_of(plan: Plan, tables: list[dict[str, np.ndarray]], note: Callable[[str], None] = lambda words: None,
+              heard: Callable[[int, dict[str, Any]], None] = lambda place, said: None) -> list[Crowd]:
     """All members' answers for the raw rows of each table, in one child of the sandbox."""
     lengths = [len(next(iter(table.values()))) for table in tables]
     whole = {name: np.concatenate([np.asarray(table[name], dtype=object if table[name].dtype.kind in "OU" else None) for table in tables]) for name in tables[0]}
-    crowd = crowd_of(plan, whole, plan.space.encode(whole), note)
+    crowd = crowd_of(plan, whole, plan.space.encode(whole), note, heard)
     ends = np.cumsum([0, *lengths])
     return [crowd.rows(np.arange(start, stop)) for start, stop in zip(ends, ends[1:], strict=False)]
 
 
-def crowd_of(plan: Plan, columns: dict[str, np.ndarray], X: np.ndarray, note: Callable[[str], None] = lambda words: None) -> Crowd:
+def crowd_of(plan: Plan, columns: dict[str, np.ndarray], X: np.ndarray, note: Callable[[str], None] = lambda words: None,
+             heard: Callable[[int, dict[str, Any]], None] = lambda place, said: None) -> Crowd:
     """All members' answers for raw rows, in one child of the sandbox."""
     asked = [{"name": m.reference, "path": str(m.path), "manifest": m.manifest.to_json()} for m in plan.members]
-    outputs = sandbox.shared().predict(asked, plan.space.to_json(), columns, note=note)
+    outputs = sandbox.shared().predict(asked, plan.space.to_json(), columns, note=note, heard=heard)
     return around(plan, [aligned(output, m.manifest, plan.classes) for output, m in zip(outputs, plan.members, strict=True)], X)
 
 

@@ -19,6 +19,8 @@ from reuse.sandbox import wire
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("MOORAGE_DEVICE", "CUDA_VISIBLE_DEVICES", "PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "TMPDIR")
 START_S = 120
+STATES = ("loading", "answering", "answered")
+Heard = Callable[[int, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,17 @@ class Sandbox:
         return report
 
     def predict(self, members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, Any], limits: Limits | None = None,
-                note: Callable[[str], None] = lambda words: None) -> list[np.ndarray]:
+                note: Callable[[str], None] = lambda words: None, heard: Heard = lambda place, said: None) -> list[np.ndarray]:
         """Each member's answers for the same rows, in one child, each model loaded once.
 
         `members` are {"name", "path", "manifest"}; `columns` raw columns of `space`. Returns, in order, (n, classes)
-        probabilities or (n,) values. `note` hears what went otherwise than planned: memory that ran short.
+        probabilities or (n,) values. `note` hears what went otherwise than planned: memory that ran short. `heard(place, said)` hears
+        while the child works how far a member is: {"state": "loading", "answering" or "answered", "rows", "of", "loading_s", "answering_s"}.
         """
         members = [member | {"path": str(Path(member["path"]).resolve())} for member in members]  # a child works in a folder of its own
         table, arrays = wire.columns_out({name: columns[name] for name in (c["name"] for c in space["columns"]) if name in columns})
-        reply, found = self._call({"do": "predict", "members": members, "space": space, "table": table}, arrays, limits)
+        reply, found = self._call({"do": "predict", "members": members, "space": space, "table": table}, arrays, limits,
+                                  lambda said: _pass_on(said, len(members), heard))
         rows = len(arrays[0]) if arrays else 0
         if len(found) != len(members) or any(len(a) != rows or a.dtype != np.float64 or not np.isfinite(a).all() for a in found):
             raise _crashed()
@@ -83,7 +87,8 @@ class Sandbox:
         with self._lock:
             self._stop()
 
-    def _call(self, request: dict[str, Any], arrays: list[np.ndarray] = (), limits: Limits | None = None) -> tuple[dict[str, Any], list[np.ndarray]]:
+    def _call(self, request: dict[str, Any], arrays: list[np.ndarray] = (), limits: Limits | None = None,
+              told: Callable[[Any], None] = lambda said: None) -> tuple[dict[str, Any], list[np.ndarray]]:
         limits = limits or self.limits
         message = wire.pack({"limits": asdict(limits), "request": request}, arrays)
         with self._lock:
@@ -91,7 +96,7 @@ class Sandbox:
             try:
                 process.stdin.write(message)
                 process.stdin.flush()
-                body = self._reply(process, limits)
+                body = self._reply(process, limits, told)
             except (BrokenPipeError, ValueError, TimeoutError, OSError):
                 self._stop()
                 raise _crashed() from None
@@ -110,11 +115,15 @@ class Sandbox:
             raise ReuseError(*(str(error.get(key, ""))[:1000] for key in ("code", "message", "hint")))
         return reply, found
 
-    def _reply(self, process: subprocess.Popen, limits: Limits) -> bytes | None:
-        ready, _, _ = select.select([process.stdout], [], [], limits.wall_s + START_S)
-        if not ready:
-            raise TimeoutError
-        return wire.read(process.stdout, limits.reply_bytes + (1 << 20))
+    def _reply(self, process: subprocess.Popen, limits: Limits, told: Callable[[Any], None]) -> bytes | None:
+        """The answer's body; words of progress that come before it go to `told`."""
+        replies = _Replies(process.stdout.fileno(), time.monotonic() + limits.wall_s + START_S)
+        while (body := wire.read(replies, limits.reply_bytes + (1 << 20))) is not None:
+            said = _progress(body)
+            if said is None:
+                return body
+            told(said)
+        return None
 
     def _started(self) -> subprocess.Popen:
         if self._process is None or self._process.poll() is not None:
@@ -146,6 +155,45 @@ class Sandbox:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+class _Replies:
+    """What the zygote writes, read to the byte: nothing of the next message is taken, so waiting for it is waiting for the pipe."""
+
+    def __init__(self, descriptor: int, deadline: float) -> None:
+        self.descriptor, self.deadline = descriptor, deadline
+
+    def read(self, size: int) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            ready, _, _ = select.select([self.descriptor], [], [], max(0.0, self.deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            part = os.read(self.descriptor, min(size - len(found), 1 << 20))
+            if not part:
+                break
+            found += part
+        return bytes(found)
+
+
+def _progress(body: bytes) -> Any:
+    """What a word of progress says; None for an answer, whatever it is."""
+    if len(body) > wire.MAX_TOLD:
+        return None
+    try:
+        document, arrays = wire.unpack(body)
+    except Exception:  # not readable: then it is the answer, and refused as one
+        return None
+    return document["progress"] if isinstance(document, dict) and set(document) == {"progress"} and not arrays else None
+
+
+def _pass_on(said: Any, members: int, heard: Heard) -> None:
+    """A child's word about a member, as far as it is one: whoever wrote it ran a stranger's model."""
+    place = said.get("member") if isinstance(said, dict) else None
+    if type(place) is not int or not 0 <= place < members or said.get("state") not in STATES:
+        return
+    numbers = {key: said[key] for key in ("rows", "of", "loading_s", "answering_s") if type(said.get(key)) in (int, float) and 0 <= said[key] < 1e12}
+    heard(place, {"state": said["state"], **numbers})
 
 
 def _crashed() -> ReuseError:

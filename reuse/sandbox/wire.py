@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 MAX_MESSAGE = 2 << 30
+MAX_TOLD = 4096  # bytes of a word on the way; what is larger is an answer
 HEAD = struct.Struct("<QI")  # bytes of the JSON part, number of arrays
 
 
@@ -35,6 +36,24 @@ def unpack(body: bytes) -> tuple[Any, list[np.ndarray]]:
         arrays.append(np.load(io.BytesIO(body[at : at + size]), allow_pickle=False))
         at += size
     return document, arrays
+
+
+def told(pending: bytearray) -> bytes | None:
+    """The message at the front of `pending`, cut off it, if it is a whole word of progress; None for anything else."""
+    if len(pending) < 8:
+        return None
+    (length,) = struct.unpack_from("<Q", pending)
+    if length > MAX_TOLD or len(pending) < 8 + length:
+        return None
+    message = bytes(pending[: 8 + length])
+    try:
+        document, arrays = unpack(message[8:])
+    except (ValueError, struct.error, RecursionError):
+        return None
+    if arrays or not isinstance(document, dict) or set(document) != {"progress"}:
+        return None
+    del pending[: len(message)]
+    return message
 
 
 def read(stream: BinaryIO, most: int = MAX_MESSAGE) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from specs import Space, SpecError, Specification
 SUM_TOLERANCE = 1e-3
 
 
-def answer(request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
-    """Do what a request asks for; refusals come back as {"error": ...}."""
+Told = Callable[[dict[str, Any]], None]
+
+
+def answer(request: dict[str, Any], arrays: list[np.ndarray], tell: Told = lambda said: None) -> tuple[Any, list[np.ndarray]]:
+    """Do what a request asks for; refusals come back as {"error": ...}. `tell` passes on how far each member is."""
     try:
         if request["do"] == "check":
             return {"report": check(Path(request["path"]), request["manifest"], Path(request["specification"]))}, []
         if request["do"] == "predict":
-            return {"notes": devices.heard}, predict(request["members"], request["space"], wire.columns_in(request["table"], arrays))
+            return {"notes": devices.heard}, predict(request["members"], request["space"], wire.columns_in(request["table"], arrays), tell)
         if request["do"] == "ping":
             return {"pong": True}, []
         raise ReuseError("unknown-request", f"The sandbox does check, predict and ping; got {request['do']!r}.")
@@ -69,20 +73,25 @@ def inputs(manifest: Manifest, space: Space, columns: dict[str, np.ndarray]) -> 
 BATCH = 16_384  # rows that a model is given at once
 
 
-def run(path: Path, manifest: Manifest, space: Space, columns: dict[str, np.ndarray], loaded: dict[str, Any] | None = None) -> np.ndarray:
+def run(path: Path, manifest: Manifest, space: Space, columns: dict[str, np.ndarray], loaded: dict[str, Any] | None = None, tell: Told = lambda said: None) -> np.ndarray:
     """Load and predict: (n, classes) probabilities or (n,) values, checked. `loaded` keeps models by digest, so that one is loaded once.
 
-    Rows go through in batches, so that what a model needs on the way does not grow with the table.
+    Rows go through in batches, so that what a model needs on the way does not grow with the table; `tell` hears of each.
     """
+    began = time.perf_counter()
     key = json.dumps([manifest.model["sha256"], manifest.model.get("architecture"), manifest.output], sort_keys=True)
     loaded = {} if loaded is None else loaded
     if key not in loaded:
         loaded[key] = formats.member(manifest.format).load(path, manifest)
     rows = len(next(iter(columns.values())))
-    parts = []
+    parts, ready = [], time.perf_counter()
+    tell({"state": "answering", "rows": 0, "of": rows, "loading_s": round(ready - began, 3), "answering_s": 0.0})
     for start in range(0, max(rows, 1), BATCH):
         part = {name: values[start : start + BATCH] for name, values in columns.items()}
         parts.append(checked(loaded[key](inputs(manifest, space, part)), manifest, len(next(iter(part.values())))))
+        done = min(start + BATCH, rows)
+        tell({"state": "answered" if done == rows else "answering", "rows": done, "of": rows, "loading_s": round(ready - began, 3),
+              "answering_s": round(time.perf_counter() - ready, 3)})
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -105,13 +114,14 @@ def checked(output: Any, manifest: Manifest, rows: int) -> np.ndarray:
     return output
 
 
-def predict(members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Each member's answers for the same rows, each model loaded once."""
+def predict(members: list[dict[str, Any]], space: dict[str, Any], columns: dict[str, np.ndarray], tell: Told = lambda said: None) -> list[np.ndarray]:
+    """Each member's answers for the same rows, each model loaded once; `tell` hears, with the member's place, how far it is."""
     frame, loaded = Space.from_json(space), {}
     found = []
-    for member in members:
+    for place, member in enumerate(members):
+        tell({"member": place, "state": "loading"})
         try:
-            found.append(run(Path(member["path"]), Manifest.read(member["manifest"]), frame, columns, loaded))
+            found.append(run(Path(member["path"]), Manifest.read(member["manifest"]), frame, columns, loaded, lambda said, place=place: tell({"member": place} | said)))
         except (ReuseError, SpecError) as error:
             raise ReuseError(error.code, f"{member.get('name', 'a member')}: {error.message}", error.hint) from None
     return found

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def main() -> None:
     libc.unshare(CLONE_NEWNET)  # refused without the right to: then the limits below still hold
     libraries()
     while (body := wire.read(requests)) is not None:
-        reply = serve(body, requests.fileno(), libc)
+        reply = serve(body, requests.fileno(), libc, lambda told: _write(replies, told))
         if reply is None:
             break
         _write(replies, reply)
@@ -57,8 +58,8 @@ def libraries() -> None:
     torch.set_num_threads(1)
 
 
-def serve(body: bytes, requests: int, libc: Any) -> bytes | None:
-    """One request in one child; returns the reply's bytes, or None when whoever asked is gone."""
+def serve(body: bytes, requests: int, libc: Any, relay: Callable[[bytes], None] = lambda told: None) -> bytes | None:
+    """One request in one child; returns the reply's bytes, or None when whoever asked is gone. `relay` gets its words of progress at once."""
     document, arrays = wire.unpack(body)
     limits = document["limits"]
     folder = tempfile.mkdtemp(prefix="moorage-sandbox-")
@@ -69,7 +70,7 @@ def serve(body: bytes, requests: int, libc: Any) -> bytes | None:
         _child(document["request"], arrays, limits, folder, writing, libc)
     os.close(writing)
     try:
-        reply, why = _collect(reading, requests, limits)
+        reply, why = _collect(reading, requests, limits, relay)
     finally:
         os.close(reading)
         try:
@@ -89,8 +90,8 @@ def serve(body: bytes, requests: int, libc: Any) -> bytes | None:
     return reply
 
 
-def _collect(reading: int, requests: int, limits: dict[str, Any]) -> tuple[bytes, str]:
-    deadline, parts, size = time.monotonic() + limits["wall_s"], [], 0
+def _collect(reading: int, requests: int, limits: dict[str, Any], relay: Callable[[bytes], None]) -> tuple[bytes, str]:
+    deadline, pending, size = time.monotonic() + limits["wall_s"], bytearray(), 0
     watched = select.poll()
     watched.register(reading, select.POLLIN | select.POLLHUP)
     watched.register(requests, select.POLLHUP)
@@ -104,9 +105,11 @@ def _collect(reading: int, requests: int, limits: dict[str, Any]) -> tuple[bytes
             if descriptor == reading:
                 part = os.read(reading, 1 << 20)
                 if not part:
-                    return b"".join(parts), ""
-                parts.append(part)
+                    return bytes(pending), ""
+                pending += part
                 size += len(part)
+                while told := wire.told(pending):
+                    relay(told)
                 if size > limits["reply_bytes"]:
                     return b"", "large"
 
@@ -130,7 +133,7 @@ def _child(request: Any, arrays: list, limits: dict[str, Any], folder: str, writ
             resource.setrlimit(what, (soft, hard))
         from reuse.sandbox.work import answer
 
-        _write(writing, wire.pack(*answer(request, arrays)))
+        _write(writing, wire.pack(*answer(request, arrays, lambda said: _write(writing, wire.pack({"progress": said})))))
     finally:
         os._exit(0)
 
