@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "marketplace.matching",
     "marketplace.jobs",
     "marketplace.demo",
+    "marketplace.handbook",
 ]
 
 MIDDLEWARE = [

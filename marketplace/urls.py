@@ -7,11 +7,12 @@ from drf_spectacular.views import SpectacularAPIView
 from marketplace import health, pages
 from marketplace.accounts import urls as accounts
 from marketplace.catalog import urls as catalog
+from marketplace.handbook import urls as handbook
 from marketplace.jobs import urls as jobs
 from marketplace.matching import urls as matching
 
 api_urls = [*accounts.api_urls, *catalog.api_urls, *matching.api_urls, *jobs.api_urls]
-page_urls = [*accounts.page_urls, *catalog.page_urls, *matching.page_urls, *jobs.page_urls]
+page_urls = [*accounts.page_urls, *catalog.page_urls, *matching.page_urls, *jobs.page_urls, *handbook.page_urls]
 
 urlpatterns = [
     *page_urls,
