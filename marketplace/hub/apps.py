@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class Hub(AppConfig):
+    name = "marketplace.hub"
+    label = "hub"
