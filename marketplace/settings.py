@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "marketplace.catalog",
     "marketplace.matching",
     "marketplace.jobs",
+    "marketplace.hub",
     "marketplace.demo",
     "marketplace.handbook",
 ]

@@ -8,6 +8,7 @@ from marketplace import health, pages
 from marketplace.accounts import urls as accounts
 from marketplace.catalog import urls as catalog
 from marketplace.handbook import urls as handbook
+from marketplace.hub import urls as hub
 from marketplace.jobs import urls as jobs
 from marketplace.matching import urls as matching
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("admin/", admin.site.urls),
+    *hub.hub_urls,  # last: owner/name/resolve/... must not stand before a page
 ]
 
 handler400 = "marketplace.errors.bad_request"

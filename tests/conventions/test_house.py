@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("specs", "storage", "reuse", "moorage", "marketplace")
 # What each package may import of ours. The demo plays the client's user (docs/decisions/0003).
 BELOW = {"specs": set(), "storage": set(), "reuse": {"specs"}, "moorage": {"specs", "reuse"}, "marketplace": {"specs", "storage", "reuse"}}
-APPS = ("accounts", "catalog", "matching", "jobs", "demo")
+APPS = ("accounts", "catalog", "hub", "matching", "jobs", "demo")
 FILES = [path for package in OURS for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
 
 
