@@ -23,7 +23,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         catalog = {
-            "learnwares": Version.objects.latest().count(),
+            "learnwares": Version.objects.latest().visible_to(None).count(),
             "checking": Version.objects.filter(status=Version.Status.CHECKING).count(),
         }
         checks["database"] = "ok"

@@ -1,8 +1,10 @@
 """REST: spaces, learnwares, versions, files."""
 
 import json
+from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -15,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketplace.accounts.permissions import ReadsOpenly
-from marketplace.catalog import files, services
+from marketplace.accounts.services import may_write
+from marketplace.catalog import access, files, services
 from marketplace.catalog.models import Space, Version
 from marketplace.catalog.serializers import (
     ColumnsAsked,
@@ -35,8 +38,10 @@ FILTERS = ("q", "task", "target", "format", "licence", "owner", "space", "sort")
 MAX_MANIFEST = 1 << 20
 
 
-def _spaces() -> QuerySet[Space]:
-    return Space.objects.annotate(learnwares=Count("versions", filter=Q(versions__is_latest=True))).order_by("-learnwares", "name", "pk")
+def _all_spaces(user: Any) -> QuerySet[Space]:
+    """Every space, for whoever knows its id, with the learnwares that they may see in it."""
+    counts = Version.objects.latest().visible_to(user).filter(space=OuterRef("pk")).order_by().values("space").annotate(n=Count("pk")).values("n")
+    return Space.objects.annotate(learnwares=Coalesce(Subquery(counts), 0))
 
 
 class SpaceList(APIView):
@@ -45,7 +50,7 @@ class SpaceList(APIView):
     @extend_schema(responses=SpaceRow(many=True), tags=["spaces"])
     def get(self, request: Request) -> Response:
         """The published spaces, those with most learnwares first."""
-        return Response(SpaceRow(_spaces()[:500], many=True).data)
+        return Response(SpaceRow(services.spaces_for(request.user).order_by("-learnwares", "name", "pk")[:500], many=True).data)
 
 
 class SpaceFind(APIView):
@@ -56,7 +61,7 @@ class SpaceFind(APIView):
         """The spaces that a table with these columns fits. Only names and types are sent, no rows."""
         asked = ColumnsAsked(data=request.data)
         asked.is_valid(raise_exception=True)
-        return Response(SpacesFound(services.find_spaces(asked.validated_data["columns"])).data)
+        return Response(SpacesFound(services.find_spaces(asked.validated_data["columns"], request.user)).data)
 
 
 class SpaceOne(APIView):
@@ -65,7 +70,7 @@ class SpaceOne(APIView):
     @extend_schema(responses=SpaceDetail, tags=["spaces"])
     def get(self, request: Request, space_id: str) -> Response:
         """One space, whole: what a requester needs to describe data in it."""
-        return Response(SpaceDetail(get_object_or_404(_spaces(), pk=space_id)).data)
+        return Response(SpaceDetail(get_object_or_404(_all_spaces(request.user), pk=space_id)).data)
 
 
 class LearnwareList(APIView):
@@ -99,9 +104,9 @@ class LearnwareList(APIView):
             raise Refused("manifest-too-large", f"learnware.json may have {MAX_MANIFEST:,} bytes.", status=413)
         version = services.submit(
             owner=request.user, manifest=parts["manifest"].read(), model=parts["model"], specification=parts["specification"].read(64 << 20),
-            statistics=parts.get("statistics"),
+            statistics=parts.get("statistics"), visibility=parts.get("visibility", ""),
         )
-        return Response(VersionDetail(version).data, status=status.HTTP_202_ACCEPTED, headers={"Location": version.get_absolute_url()})
+        return Response(VersionDetail(version, context={"request": request}).data, status=status.HTTP_202_ACCEPTED, headers={"Location": version.get_absolute_url()})
 
 
 def _version(request: Request, owner: str, name: str, number: str | None = None) -> Version:
@@ -121,7 +126,7 @@ class LearnwareDetail(APIView):
     @extend_schema(operation_id="learnwares_latest", responses=VersionDetail, tags=["learnwares"])
     def get(self, request: Request, owner: str, name: str) -> Response:
         """The latest version of a learnware."""
-        return Response(VersionDetail(_version(request, owner, name)).data)
+        return Response(VersionDetail(_version(request, owner, name), context={"request": request}).data)
 
 
 class VersionOne(APIView):
@@ -130,7 +135,7 @@ class VersionOne(APIView):
     @extend_schema(responses=VersionDetail, tags=["learnwares"])
     def get(self, request: Request, owner: str, name: str, number: str) -> Response:
         """One version: its manifest, what the check found, its files."""
-        return Response(VersionDetail(_version(request, owner, name, number)).data)
+        return Response(VersionDetail(_version(request, owner, name, number), context={"request": request}).data)
 
 
 class VersionFile(APIView):
@@ -138,19 +143,21 @@ class VersionFile(APIView):
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, tags=["learnwares"])
     def get(self, request: Request, owner: str, name: str, number: str, file: str) -> HttpResponse:
-        """A file of a version. Ranges are served; the ETag is its SHA-256."""
+        """A file of a version. Ranges are served; the ETag is its SHA-256. Of a gated learnware everybody reads learnware.json and specification.json."""
         version = _version(request, owner, name, number)
         if file == "learnware.json":
-            body = json.dumps(version.manifest, indent=1, ensure_ascii=False)
+            body = json.dumps(access.manifest(request.user, version), indent=1, ensure_ascii=False)
             return HttpResponse(body, content_type="application/json", headers={"Content-Disposition": 'attachment; filename="learnware.json"'})
         if file == "specification.json":
             return files.answer(request, version.specification, name=file, content_type="application/json")
+        if file in (STATISTICS, version.manifest["model"]["file"]):
+            access.insist(request.user, version)
         if file == STATISTICS and version.statistics is not None:
             return files.answer(request, version.statistics, name=file)
         if file != version.manifest["model"]["file"]:
             raise Refused("no-file", f"This version has no file {file[:80]!r}.", status=404,
                           hint=f"It has {version.manifest['model']['file']}, specification.json and learnware.json.")
-        if version.status != Version.Status.USABLE and version.learnware.owner_id != request.user.pk:
+        if version.status != Version.Status.USABLE and not may_write(request.user, version.learnware.owner):
             raise Refused("not-usable", f"This version is {version.get_status_display()}; its model is not served.", status=409)
         response = files.answer(request, version.model, name=file)
         if response.status_code == 200:  # not the rest of one that broke off, nor a 304
@@ -166,4 +173,4 @@ class VersionWithdraw(APIView):
         """Take one of your versions out of search. It is not deleted."""
         version = _version(request, owner, name, number)
         services.withdraw(version, request.user)
-        return Response(VersionDetail(version).data)
+        return Response(VersionDetail(version, context={"request": request}).data)

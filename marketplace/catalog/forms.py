@@ -83,3 +83,15 @@ class Upload(Styled, forms.Form):
             "model": {"format": format_of(given["model"]), "file": name or "model", "sha256": sha.hexdigest(), "size": given["model"].size,
                       "architecture": given["architecture"]},
         }
+
+
+class Share(Styled, forms.Form):
+    username = forms.CharField(
+        max_length=150, label="User name", help_text="Of a person, or of an organisation and so all its members.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+
+class Ask(Styled, forms.Form):
+    words = forms.CharField(max_length=1_000, required=False, label="What for", widget=forms.Textarea(attrs={"rows": 4}),
+                            help_text="Who you are, and what you need it for. The owner reads it with your user name.")

@@ -5,7 +5,8 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from marketplace.catalog.models import Space, Version
+from marketplace.catalog import access
+from marketplace.catalog.models import AccessRequest, Learnware, Space, Version
 from reuse.manifest import STATISTICS
 
 
@@ -68,12 +69,14 @@ class VersionRow(serializers.ModelSerializer):
     status_reason = Reason(source="refusal", read_only=True, allow_null=True)
     space = serializers.CharField(source="space_id", read_only=True)
     output = serializers.DictField(read_only=True)
+    visibility = serializers.CharField(source="learnware.visibility", read_only=True)
+    gated = serializers.BooleanField(source="learnware.is_gated", read_only=True)
     url = serializers.SerializerMethodField()
 
     class Meta:
         model = Version
         fields = ["id", "reference", "owner", "name", "version", "title", "status", "status_reason", "task", "target", "format",
-                  "licence", "space", "output", "merge_family", "created", "url"]
+                  "licence", "space", "output", "visibility", "gated", "merge_family", "created", "url"]
 
     def get_url(self, version: Version) -> str:
         return version.get_absolute_url()
@@ -81,7 +84,8 @@ class VersionRow(serializers.ModelSerializer):
 
 class VersionDetail(VersionRow):
     files = serializers.SerializerMethodField()
-    base = serializers.CharField(source="base.reference", allow_null=True, default=None, read_only=True)
+    manifest = serializers.SerializerMethodField()
+    base = serializers.SerializerMethodField()
     parents = serializers.SerializerMethodField()
 
     class Meta(VersionRow.Meta):
@@ -99,14 +103,28 @@ class VersionDetail(VersionRow):
             row("learnware.json", None, ""),
         ]
 
+    def get_manifest(self, version: Version) -> dict[str, Any]:
+        return access.manifest(self._reader(), version)
+
+    def get_base(self, version: Version) -> str | None:
+        base = version.base_id and Version.objects.visible_to(self._reader()).whole().filter(pk=version.base_id).first()
+        return base.reference if base else None
+
     def get_parents(self, version: Version) -> list[str]:
-        return [parent.reference for parent in version.parents.select_related("learnware__owner")]
+        return [parent.reference for parent in version.parents.visible_to(self._reader()).select_related("learnware__owner")]
+
+    def _reader(self) -> Any:
+        """Who reads; without a request, nobody in particular."""
+        return getattr(self.context.get("request"), "user", None)
 
 
 class Offer(serializers.Serializer):
     manifest = serializers.FileField(help_text="learnware.json")
     model = serializers.FileField(help_text="The model file that learnware.json names.")
     specification = serializers.FileField(help_text="The specification of the training data.")
+    visibility = serializers.ChoiceField(
+        choices=Learnware.Visibility.choices, required=False, help_text="Who sees a new learnware; public when left out. Later versions do not change it: see …/access.",
+    )
     statistics = serializers.FileField(required=False, help_text="What RegMean and Fisher need, in place of data: a safetensors file of gram/TENSOR and fisher/TENSOR.")
 
 
@@ -116,3 +134,36 @@ class VersionPage(serializers.Serializer):
     previous = serializers.CharField(allow_null=True)
     facets = serializers.DictField()
     results = VersionRow(many=True)
+
+
+class AccessRequestRow(serializers.ModelSerializer):
+    user = serializers.CharField(source="user.username")
+
+    class Meta:
+        model = AccessRequest
+        fields = ["id", "user", "words", "state", "created", "decided"]
+
+
+class AccessSettings(serializers.Serializer):
+    visibility = serializers.CharField(source="learnware.visibility")
+    gated = serializers.BooleanField(source="learnware.is_gated")
+    shared_with = serializers.ListField(child=serializers.CharField(), help_text="User names of people and organisations.")
+    requests = AccessRequestRow(many=True)
+
+
+class AccessChange(serializers.Serializer):
+    visibility = serializers.ChoiceField(choices=Learnware.Visibility.choices, required=False)
+    gated = serializers.BooleanField(required=False)
+    shared_with = serializers.ListField(child=serializers.CharField(max_length=150), max_length=access.MAX_SHARES, required=False, help_text="The whole list; who is not in it loses the share.")
+
+
+class AccessAsked(serializers.Serializer):
+    words = serializers.CharField(max_length=1_000, required=False, allow_blank=True, default="", help_text="Who you are and what you need it for.")
+
+
+class AccessDecision(serializers.Serializer):
+    state = serializers.ChoiceField(choices=["granted", "denied"])
+
+
+class AccessStanding(serializers.Serializer):
+    state = serializers.ChoiceField(choices=["open", "none", "waiting", "granted", "denied"], help_text="open: there is nothing to ask for.")

@@ -7,10 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 import specs
 from marketplace.accounts.models import User
+from marketplace.accounts.services import may_write
 from marketplace.catalog import artifacts, tasks
 from marketplace.catalog.models import Artifact, Change, Learnware, Space, Version, VersionQuerySet
 from marketplace.catalog.opening import identify
@@ -22,18 +24,20 @@ log = logging.getLogger(__name__)
 FACETS = ("task", "target", "format", "licence")
 
 
-def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile, specification: bytes, statistics: UploadedFile | None = None) -> Version:
+def submit(
+    *, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile, specification: bytes, statistics: UploadedFile | None = None, visibility: str = "",
+) -> Version:
     """Take an offer: everything that can be checked without opening the model is checked now, the rest by a worker.
 
+    `owner` is who offers; a manifest that names an organisation they write for offers in its name. `visibility` is that of a new learnware (public when left out).
     `statistics` is what an owner may publish in place of data, so that a model can be merged by RegMean or Fisher (reuse/weights/statistics.py).
     Returns the version in state *checking*. Raises Refused, ManifestError or SpecError, and then keeps nothing.
     """
     read = Manifest.read_bytes(manifest) if isinstance(manifest, bytes) else Manifest.read(manifest)
     spec = specs.Specification.from_bytes(bytes(specification))
     _agree(read, spec)
-    if read.owner not in ("", owner.username):
-        raise Refused("other-owner", f"learnware.json names the owner {read.owner!r}; you are {owner.username!r}.", hint="Leave the owner out: it is whoever offers.",
-                      fields={"owner": "Somebody else."})
+    author, owner = owner, _owner(owner, read)
+    _agree_on_visibility(owner, read, visibility)
     if model.size > settings.MAX_MODEL_BYTES:
         raise Refused("model-too-large", f"A model may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {model.size >> 20} MB.", status=413,
                       hint="Offer a smaller model.", fields={"model": "Too large."})
@@ -45,7 +49,7 @@ def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile
                       hint="Leave them out.", fields={"statistics": "Too large."})
     identify(model, read)
     _fresh(owner, read)
-    base, parents = _ancestors(owner, read)
+    base, parents = _ancestors(author, read)
     stored: list[Stored] = []
     try:
         stored.append(artifacts.put(model))
@@ -56,7 +60,7 @@ def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile
         stored.append(artifacts.put(spec.to_bytes()))
         if statistics is not None:
             stored.append(artifacts.put(statistics))
-        return _create(owner, read, spec, stored, base, parents)
+        return _create(owner, read, spec, stored, base, parents, visibility or Learnware.Visibility.PUBLIC)
     except BaseException:
         for item in stored:
             artifacts.drop(item)
@@ -64,9 +68,9 @@ def submit(*, owner: User, manifest: bytes | dict[str, Any], model: UploadedFile
 
 
 @transaction.atomic
-def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version]) -> Version:
+def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version], visibility: str) -> Version:
     space = found_or_join(spec.space, owner)
-    learnware = Learnware.objects.get_or_create(owner=owner, name=read.name)[0]
+    learnware = Learnware.objects.get_or_create(owner=owner, name=read.name, defaults={"visibility": visibility})[0]
     try:
         with transaction.atomic():
             version = Version.objects.create(
@@ -93,8 +97,8 @@ def found_or_join(space: specs.Space, founder: User | None) -> Space:
 
 def withdraw(version: Version, by: User) -> None:
     """Take a version out of search; its page and its lineage stay."""
-    if version.learnware.owner_id != by.pk and not by.is_staff:
-        raise Refused("not-yours", "Only its owner may withdraw a version.", status=403)
+    if not may_write(by, version.learnware.owner):
+        raise Refused("not-yours", "Only who may write for its owner may withdraw a version.", status=403)
     with transaction.atomic():
         changed = Version.objects.filter(pk=version.pk, status=Version.Status.USABLE).update(status=Version.Status.WITHDRAWN, is_latest=False)
         if not changed:
@@ -133,10 +137,25 @@ def facets(found: QuerySet[Version]) -> dict[str, dict[str, int]]:
     }
 
 
-def find_spaces(columns: list[dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
+def spaces_for(user: Any) -> QuerySet[Space]:
+    """The spaces in which there is something to see, with how many `learnwares`, most used first.
+
+    A space that only private learnwares stand in is known to whoever sees one of them, and to whoever has its id.
+    """
+    within = Version.objects.filter(space=OuterRef("pk"))
+    seen = Version.objects.latest().visible_to(user).filter(space=OuterRef("pk")).order_by().values("space").annotate(n=Count("pk")).values("n")
+    public = Exists(within.filter(learnware__visibility=Learnware.Visibility.PUBLIC))
+    return (
+        Space.objects.annotate(learnwares=Coalesce(Subquery(seen), 0))
+        .filter(public | Exists(Version.objects.visible_to(user).filter(space=OuterRef("pk"))) | ~Exists(within))
+        .order_by("-learnwares", "created")
+    )
+
+
+def find_spaces(columns: list[dict[str, str]], user: Any = None) -> dict[str, list[dict[str, Any]]]:
     """Spaces that a table with these columns fits, most used first, and else the nearest with what stands between."""
     fits, nearest = [], []
-    for row in Space.objects.annotate(learnwares=Count("versions", filter=Q(versions__is_latest=True))).order_by("-learnwares", "created"):
+    for row in spaces_for(user):
         space = specs.Space.from_json(row.document)
         fit = space.compare(columns)
         entry = {"id": row.pk, "name": row.name, "learnwares": row.learnwares, "missing": list(fit.missing), "extra": list(fit.extra), "wrong_type": list(fit.wrong_type)}
@@ -160,6 +179,27 @@ def _agree(read: Manifest, spec: specs.Specification) -> None:
     if said.get("task") not in (None, read.task) or said.get("target") not in (None, read.output["target"]):
         raise Refused("semantic-differs", "learnware.json and the specification name different tasks or targets.",
                       hint="Describe the data again with --target.", fields={"task": "Not the specification's."})
+
+
+def _owner(author: User, read: Manifest) -> User:
+    """In whose name an offer is made: the author's, or that of an organisation which the manifest names."""
+    if read.owner in ("", author.username):
+        return author
+    named = User.objects.acts_for(author).filter(username=read.owner).first()
+    if named is None:
+        raise Refused("other-owner", f"learnware.json names the owner {read.owner!r}; you are {author.username!r} and do not write for it.",
+                      hint="Leave the owner out, or name an organisation in which you are a writer.", fields={"owner": "Somebody else."})
+    return named
+
+
+def _agree_on_visibility(owner: User, read: Manifest, visibility: str) -> None:
+    """A version does not change who sees its learnware: that is a page of its own."""
+    if visibility not in ("", *Learnware.Visibility.values):
+        raise Refused("bad-visibility", f"Visibility is one of {', '.join(Learnware.Visibility.values)}; got {visibility[:40]!r}.", fields={"visibility": "Unknown."})
+    held = Learnware.objects.filter(owner=owner, name=read.name).values_list("visibility", flat=True).first()
+    if visibility and held and held != visibility:
+        raise Refused("visibility-differs", f"{owner.username}/{read.name} is {held} already; a new version can not be {visibility}.",
+                      hint="Leave the visibility out, or change it for all versions on the learnware's access page.", status=409, fields={"visibility": f"It is {held}."})
 
 
 def _fresh(owner: User, read: Manifest) -> None:
@@ -207,4 +247,4 @@ def _words(owner: User, read: Manifest, space: Space) -> str:
     return " ".join(parts).lower()[:20_000]
 
 
-__all__ = ["Artifact", "facets", "find_spaces", "found_or_join", "search", "submit", "withdraw"]
+__all__ = ["Artifact", "facets", "find_spaces", "found_or_join", "search", "spaces_for", "submit", "withdraw"]

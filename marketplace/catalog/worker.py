@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from marketplace.accounts import notices
 from marketplace.catalog import artifacts, cards
 from marketplace.catalog.models import Version
 from reuse import ReuseError, sandbox
@@ -77,6 +78,13 @@ def _finish(version: Version, token: str, *, report: dict | None = None, refusal
         )
         if won and not refusal:
             version.learnware.promote()
+        if won:
+            _tell(version, refusal)
+
+
+def _tell(version: Version, refusal: dict | None) -> None:
+    said = f"{version.reference} was refused: {refusal['message']}" if refusal else f"{version.reference} passed its checks and is found from now on."
+    notices.tell(version.learnware.owner, "refused" if refusal else "usable", said, version.get_absolute_url())
 
 
 def _give_up_or_wait(version: Version, token: str) -> None:

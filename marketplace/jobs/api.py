@@ -40,7 +40,7 @@ class MatchMembers(APIView):
     @extend_schema(responses=Proposal, parameters=[OpenApiParameter("method", str, description="A method's address; auto when left out.")], tags=["jobs"])
     def get(self, request: Request, match_id: UUID) -> Response:
         """Which learnwares a job on this match would take, with their weights: for reuse on your own machine."""
-        return Response(services.proposal(_match(match_id), request.query_params.get("method", "auto")))
+        return Response(services.proposal(_match(match_id), request.query_params.get("method", "auto"), request.user))
 
 
 class JobList(APIView):

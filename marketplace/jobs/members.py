@@ -1,10 +1,12 @@
 """Which versions a job reuses: those of a match, or those that the user names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 from uuid import UUID
 
+from marketplace.catalog import access
 from marketplace.catalog.models import Version
 from marketplace.errors import Refused
 from marketplace.jobs.models import ReuseMethod
@@ -22,12 +24,12 @@ class Chosen:
     weight: float  # in the mixture; 0: a candidate that only auto may pick
 
 
-def of_match(match: Match) -> list[Chosen]:
-    """The mixture's members with their weights, and the nearest singles that answer the same question."""
+def of_match(match: Match, user: Any) -> list[Chosen]:
+    """The mixture's members with their weights, and the nearest singles that answer the same question; all of them such as the user may use."""
     mixture = match.result["mixture"]
     weights = {UUID(member["id"]): member["weight"] for member in mixture["members"]}
     near = [UUID(single["id"]) for single in match.result["singles"]]
-    versions = {key: version for key, version in _usable([*weights, *near]).items() if can_be_member(version)}
+    versions = {key: version for key, version in _usable([*weights, *near], user, needed=weights).items() if can_be_member(version)}
     if match.result.get("by_labels"):
         # Inputs that look alike may hide other concepts: the labels' order proposes, and few are run.
         first = [key for key in near if key in versions][:LABELLED]
@@ -52,7 +54,7 @@ def of_match(match: Match) -> list[Chosen]:
     return chosen + [Chosen(versions[key], 0.0) for key in others[:NEAREST]]
 
 
-def named(entries: Any) -> list[Chosen]:
+def named(entries: Any, user: Any) -> list[Chosen]:
     """The versions of [{"reference", "weight"}], weights made to sum to 1 (all left out: equal)."""
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_MEMBERS:
         raise _no(f"members must be a list of 1 to {MAX_MEMBERS} learnwares.", 'Write [{"reference": "owner/name@1.0.0", "weight": 1}].')
@@ -65,7 +67,7 @@ def named(entries: Any) -> list[Chosen]:
     total = sum(weights.values())
     if total <= 0:
         raise _no("Weights must sum to more than 0.", "Leave them out for equal weights.")
-    versions = {reference: _by_reference(reference) for reference in weights}
+    versions = {reference: _by_reference(reference, user) for reference in weights}
     return [Chosen(versions[reference], weight / total) for reference, weight in weights.items()]
 
 
@@ -107,12 +109,14 @@ def fit_for(method: ReuseMethod, chosen: list[Chosen], *, were_named: bool) -> l
     return [Chosen(m.version, m.weight / total if total else 1 / len(family)) for m in family]
 
 
-def base_of(chosen: list[Chosen]) -> Version | None:
-    """The one base that the members were fine-tuned from, where it is in the market and not among them."""
+def base_of(chosen: list[Chosen], user: Any) -> Version | None:
+    """The one base that the members were fine-tuned from, where it is in the market, the user may use it, and it is not among them."""
     bases = {member.version.base for member in chosen if member.version.base_id}
     base = bases.pop() if len(bases) == 1 else None
     checked = (Version.Status.USABLE, Version.Status.WITHDRAWN)
     if base is None or base.status not in checked or base in {member.version for member in chosen}:
+        return None
+    if not Version.objects.usable_by(user).filter(pk=base.pk).exists():
         return None
     return base
 
@@ -138,23 +142,30 @@ def _entry(entry: Any) -> tuple[str, float]:
     return entry["reference"].strip(), float(weight)
 
 
-def _by_reference(reference: str) -> Version:
+def _by_reference(reference: str, user: Any) -> Version:
     owner, slash, rest = reference.partition("/")
     name, at, number = rest.partition("@")
     found = None
     if slash and owner and name:
-        versions = Version.objects.usable().whole().filter(learnware__owner__username=owner, learnware__name=name)
+        versions = Version.objects.usable().visible_to(user).whole().filter(learnware__owner__username=owner, learnware__name=name)
         found = versions.filter(number=number).first() if at else versions.filter(is_latest=True).first()
     if found is not None and not can_be_member(found):
         raise _no(f"A member must be a model; {reference[:120]} is a predictor of several.", "Download it as it is, or reuse its parents.")
     if found is None:
         raise _no(f"A member must be a usable learnware, as owner/name@1.0.0; {reference[:120]!r} is none.",
                   "Look it up under /explore/, or take the members of a match.")
+    access.insist(user, found)
     return found
 
 
-def _usable(keys: list[UUID]) -> dict[UUID, Version]:
-    return {version.pk: version for version in Version.objects.usable().whole().filter(pk__in=keys)}
+def _usable(keys: list[UUID], user: Any, *, needed: Collection[UUID]) -> dict[UUID, Version]:
+    """Those that the user may use. One that is needed and gated is refused by name; one that they may not see is as good as gone."""
+    seen = {version.pk: version for version in Version.objects.usable().visible_to(user).whole().filter(pk__in=keys)}
+    may = set(Version.objects.usable_by(user).filter(pk__in=seen).values_list("pk", flat=True))
+    for key in needed:
+        if key in seen and key not in may:
+            raise access.gated(seen[key])
+    return {key: version for key, version in seen.items() if key in may}
 
 
 def _question(version: Version) -> str:

@@ -43,7 +43,7 @@ def request_reuse(
                       fields={"members": "Give match or members."})
     chosen_method = methods.find(method)
     params = methods.read_params(chosen_method, params or {})
-    chosen = choosing.of_match(match) if match is not None else choosing.named(members)
+    chosen = choosing.of_match(match, owner) if match is not None else choosing.named(members, owner)
     chosen = choosing.fit_for(chosen_method, chosen, were_named=members is not None)
     output = choosing.agree(chosen)
     space = chosen[0].version.space
@@ -66,10 +66,10 @@ def request_reuse(
         raise
 
 
-def proposal(match: Match, method: str) -> dict[str, Any]:
-    """{"members": [{"reference", "weight"}], "base", "output"}: what a job on this match would take."""
-    chosen = choosing.fit_for(methods.find(method), choosing.of_match(match), were_named=False)
-    base = choosing.base_of(chosen)
+def proposal(match: Match, method: str, user: Any) -> dict[str, Any]:
+    """{"members": [{"reference", "weight"}], "base", "output"}: what a job of this user on this match would take."""
+    chosen = choosing.fit_for(methods.find(method), choosing.of_match(match, user), were_named=False)
+    base = choosing.base_of(chosen, user)
     return {
         "members": [{"reference": member.version.reference, "weight": member.weight} for member in chosen],
         "base": base.reference if base else None,

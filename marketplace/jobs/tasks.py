@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from marketplace.jobs import endings
 from marketplace.jobs.models import ReuseJob, WrongState
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ def reap() -> None:
         log.warning("job %s was abandoned by its worker and is now %s", job.pk, job.status)
         if job.status == ReuseJob.Status.QUEUED:
             ring(job.pk)
+        else:
+            endings.tell(job)
     for pk in ReuseJob.objects.waiting_since(WAIT_S).values_list("pk", flat=True)[:AT_ONCE]:
         ReuseJob.objects.filter(pk=pk, status=ReuseJob.Status.QUEUED).update(queued=timezone.now())
         ring(pk, expires=10 * WAIT_S)

@@ -20,7 +20,7 @@ from django.db import transaction
 import specs
 from marketplace.catalog import artifacts
 from marketplace.errors import Refused
-from marketplace.jobs import labelled
+from marketplace.jobs import endings, labelled
 from marketplace.jobs import members as choosing
 from marketplace.jobs.models import ReuseJob, WrongState
 from marketplace.jobs.watch import Watch
@@ -78,7 +78,7 @@ def _plan(job: ReuseJob, folder: Path) -> Plan:
     chosen = [choosing.Chosen(member.version, member.weight) for member in job.members.all()]
     space, output = specs.Space.from_json(job.space.document), choosing.agree(chosen)
     kind, _, method = job.method.partition("/")
-    base = choosing.base_of(chosen)
+    base = choosing.base_of(chosen, job.owner)
     return Plan(
         members=[_member(str(position), member, folder) for position, member in enumerate(chosen)],
         base=_member("base", choosing.Chosen(base, 0.0), folder) if base else None,
@@ -141,6 +141,7 @@ def _store(job: ReuseJob, token: str, outcome: Outcome, path: Path) -> None:
         stored = artifacts.put(file)
     with transaction.atomic():  # the effect and the state: both or neither
         job.finish(token, result=artifacts.row(stored), evidence=plain(outcome.evidence), lineage=plain(outcome.lineage))
+        endings.tell(job)
 
 
 def _end_badly(job: ReuseJob, token: str, watch: Watch, error: Exception) -> None:
@@ -149,6 +150,7 @@ def _end_badly(job: ReuseJob, token: str, watch: Watch, error: Exception) -> Non
             job.stop(token)
         elif watch.why != "lost":
             job.fail(token, _said(job, watch, error))
+            endings.tell(job)
     except WrongState:
         log.warning("job %s was lost to another worker while it failed", job.pk)
 

@@ -15,7 +15,7 @@ PER_PAGE = 24
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    found = Version.objects.latest()
+    found = Version.objects.latest().visible_to(request.user)
     context = {
         "newest": found.whole()[:6],
         "counts": found.aggregate(
@@ -23,7 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
             spaces=Count("space", distinct=True),
             owners=Count("learnware__owner", distinct=True),
         ),
-        "jobs_run": Version.objects.aggregate(n=Count("used_in__job", distinct=True))["n"],
+        "jobs_run": Version.objects.visible_to(request.user).order_by().aggregate(n=Count("used_in__job", distinct=True))["n"],
     }
     return render(request, "catalog/home.html", context)
 
@@ -48,7 +48,7 @@ def explore(request: HttpRequest) -> HttpResponse:
 @require_GET
 def space(request: HttpRequest, pk: str) -> HttpResponse:
     space = get_object_or_404(Space.objects.select_related("founder"), pk=pk)
-    found = Version.objects.latest().filter(space=space).whole()
+    found = Version.objects.latest().visible_to(request.user).filter(space=space).whole()
     paginator = Paginator(found, PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
     columns = space.document["columns"]

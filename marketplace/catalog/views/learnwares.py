@@ -9,7 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from marketplace.catalog import services, showing
+from marketplace.accounts.services import may_write
+from marketplace.catalog import access, services, showing
 from marketplace.catalog.models import Version
 from marketplace.rest import Refused
 
@@ -42,14 +43,15 @@ def _show(request: HttpRequest, version: Version) -> HttpResponse:
     public = Version.objects.visible_to(request.user).whole()
     version = (
         Version.objects.whole()
-        .select_related("model", "specification", "statistics", "base__learnware__owner")
-        .prefetch_related(Prefetch("parents", public), Prefetch("children", public), Prefetch("fine_tuned", public))
+        .select_related("model", "specification", "statistics")
+        .prefetch_related(Prefetch("base", public), Prefetch("parents", public), Prefetch("children", public), Prefetch("fine_tuned", public))
         .annotate(jobs=Count("used_in", distinct=True))
         .get(pk=version.pk)
     )
     context = {
         "version": version,
-        "is_owner": request.user == version.learnware.owner,
+        "is_owner": may_write(request.user, version.learnware.owner),
+        **access.page_of(request.user, version),
         "versions": Version.objects.visible_to(request.user).filter(learnware=version.learnware),
         "tabs": showing.TABS,
         "column_count": len(version.space.document["columns"]),
@@ -76,7 +78,7 @@ def version_status(request: HttpRequest, owner: str, name: str, number: str) -> 
 @require_POST
 def withdraw(request: HttpRequest, owner: str, name: str, number: str) -> HttpResponse:
     version = get_object_or_404(_seen(request, owner, name), number=number)
-    if version.learnware.owner != request.user:
+    if not may_write(request.user, version.learnware.owner):
         raise Http404
     try:
         services.withdraw(version, request.user)
