@@ -10,26 +10,17 @@
 
 from typing import Any
 
-from moorage.errors import (
-    Conflict,
-    MarketError,
-    MarketUnreachable,
-    NotAllowed,
-    NotFound,
-    NotSignedIn,
-    Refused,
-    TooMany,
-)
+from moorage.errors import Conflict, Damaged, Gated, MarketError, NotAllowed, NotFound, NotSignedIn, Offline, Refused, TooMany, Unreachable
 
 __version__ = "0.1.0"
 __all__ = [
-    "Conflict", "Job", "Market", "MarketError", "MarketUnreachable", "Match", "NotAllowed", "NotFound", "NotSignedIn", "Refused", "TooMany",
-    "predict",
+    "Conflict", "Damaged", "Gated", "Job", "Market", "MarketError", "Match", "NotAllowed", "NotFound", "NotSignedIn", "Offline", "Refused", "TooMany",
+    "Unreachable", "predict",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that `moorage --help` does not wait for NumPy and httpx2.
+    # Late, so that `moorage --help` does not wait for NumPy and urllib3.
     if name in ("Market", "Job", "Match"):
         from moorage import market
 

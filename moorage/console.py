@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-Url = Annotated[str | None, typer.Option("--url", help="Address of the market. [env: MOORAGE_URL]", show_default=False)]
-Token = Annotated[str | None, typer.Option("--token", help="API token. [env: MOORAGE_TOKEN]", show_default=False)]
+FIND, USE, OFFER, ACCOUNT = "Find", "Use", "Offer", "Account"  # the groups of `moorage --help`
+
+Url = Annotated[str | None, typer.Option("--url", help="Address of the market. (or MOORAGE_URL)", show_default=False)]
+Token = Annotated[str | None, typer.Option("--token", help="API token. (or MOORAGE_TOKEN)", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Make no request: use what was fetched before. (or MOORAGE_OFFLINE)")]
 
 
-def market(url: str | None, token: str | None) -> Any:
+def market(url: str | None, token: str | None, offline: bool = False) -> Any:
     """The market that options, environment or `moorage login` name."""
     from moorage.market import Market
 
-    return Market(url, token)
+    return Market(url, token, offline=offline or None)
 
 
 def say(text: str) -> None:
@@ -47,18 +50,49 @@ def table(headings: list[str], rows: list[list[Any]], *, right: tuple[int, ...] 
     Console(width=None if sys.stdout.isatty() else 140).print(shown)
 
 
+def size(number: int) -> str:
+    """Bytes as a person says them."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= least:
+            return f"{number / least:.1f} {unit}"
+    return f"{number} bytes"
+
+
 @contextmanager
 def working(words: str) -> Iterator[Callable[[str, float | None], None]]:
     """A progress bar on stderr; `step(message, done)` moves it, done in [0, 1] or None where nobody knows."""
+    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    from rich.console import Console
-
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(words, total=None)
+        bar = progress.add_task(escape(words), total=None)
 
         def step(message: str = "", done: float | None = None) -> None:
-            progress.update(bar, description=message or words, total=1.0 if done is not None else None, completed=done or 0)
+            progress.update(bar, description=escape(message or words), total=1.0 if done is not None else None, completed=done or 0)
 
         yield step
+
+
+@contextmanager
+def moving(words: str) -> Iterator[tuple[Callable[[str, int, int], None], Callable[[str], None]]]:
+    """Several files under one display on stderr: a bar for each, with bytes, speed and time left.
+
+    Gives `moved(name, done, total)` and `step(words)`; the first line says what is going on as a whole.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        whole = progress.add_task(escape(words), total=None)
+        bars: dict[str, Any] = {}
+
+        def moved(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(escape(f"  {name}"), total=total or None)
+            progress.update(bars[name], completed=done, total=total or None)
+
+        yield moved, lambda said: progress.update(whole, description=escape(said))

@@ -2,32 +2,40 @@
 
 import io
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import specs
-from moorage import tables
+from moorage import credentials, tables
+from moorage.cache import Cache
 from moorage.credentials import find
-from moorage.errors import MarketError, NotFound, Refused
+from moorage.errors import MarketError, NotFound, Offline, Refused
 from moorage.http import Wire
 
 POLL_S = 0.5
 CHECK_WAIT_S = 300.0
+NUMBER = re.compile(r"\d+(\.\d+){0,2}")
 Seen = Callable[[dict[str, Any]], None]
+Bars = Callable[[str, int, int], None]  # what is moved, bytes done, bytes in all
 
 
 class Market:
     """A market at `url`, for whoever holds `token` (reading and searching need none).
 
-    What is not given comes from MOORAGE_URL and MOORAGE_TOKEN, else from what `moorage login` kept.
+    What is not given comes from MOORAGE_URL and MOORAGE_TOKEN, else from what `moorage login` kept. Files and documents that were fetched stay in
+    `cache` (MOORAGE_CACHE, else ~/.cache/moorage). `offline` (else MOORAGE_OFFLINE): no request is made; what is in the cache works, the rest raises Offline.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, transport: Any = None) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, *, offline: bool | None = None, cache: str | Path | None = None, transport: Any = None) -> None:
         self.credentials = find(url, token)
-        self._wire = Wire(self.credentials, transport)
+        self.offline = credentials.is_offline() if offline is None else offline
+        self.cache = Cache(self.credentials.url, Path(cache) if cache else None)
+        self._wire = Wire(self.credentials, transport, offline=self.offline)
 
     def __repr__(self) -> str:
         return f"Market({self.credentials.url!r}, token from {self.credentials.source})"
@@ -42,6 +50,15 @@ class Market:
         asked = {"username": username, "password": password, "name": name, "scopes": scopes or ["read", "upload", "run"], "days": days}
         return self._wire.post("tokens", json=asked)["token"]
 
+    def login_by_device(self, shown: Callable[[dict[str, Any]], None], *, name: str = "client", scopes: list[str] | None = None) -> str:
+        """Make a token without a password here: `shown` gets {"user_code", "verification_uri", "verification_uri_complete", ...}, a person lets it in there.
+
+        Waits until they did and returns the token's secret. Raises NotAllowed when they said no, NotSignedIn when the code is too old.
+        """
+        from moorage import signing
+
+        return signing.by_device(self._wire, shown, name=name, scopes=scopes or ["read", "upload", "run"])
+
     def whoami(self) -> dict[str, Any]:
         """{"username", "token": {"name", "scopes"}}."""
         return self._wire.get("whoami")
@@ -49,23 +66,36 @@ class Market:
     # -- describing -----------------------------------------------------------------------------
 
     def spaces(self) -> list[dict[str, Any]]:
-        """Every space of the market: [{"id", "name", "kind", "columns", "learnwares"}]."""
-        return self._wire.get("spaces")
+        """Every space of the market: [{"id", "name", "kind", "learnwares"}]; offline, those that were fetched."""
+        return self.cache.every("spaces") if self.offline else self._wire.get("spaces")
 
     def space(self, space_id: str) -> specs.Space:
-        """A space by its id; raises NotFound where there is none."""
-        return specs.Space.from_json(self._wire.get(f"spaces/{space_id}")["space"])
+        """A space by its id; raises NotFound where there is none. A space never changes, so one that was fetched is not asked for again."""
+        found = self.cache.kept("spaces", space_id)
+        if found is None:
+            found = self._remembered("spaces", space_id, lambda: self._wire.get(f"spaces/{quote(space_id, safe='')}"))
+        return specs.Space.from_json(found["space"])
 
     def find_space(self, frame: Any, target: str | None = None) -> specs.Space:
-        """The space that a table's columns fit, the most used first. Only column names and types are sent.
+        """The space that a table's columns fit, the most used first. Only column names and types are sent; offline, the spaces in the cache are looked at.
 
         Raises NotFound that says which columns are missing, extra or of another type in the nearest ones.
         """
-        found = self._wire.post("spaces/find", json={"columns": specs.Space.columns_of(frame, target)})
+        columns = specs.Space.columns_of(frame, target)
+        if self.offline:
+            return self._find_kept_space(columns)
+        found = self._wire.post("spaces/find", json={"columns": columns})
         if found["fits"]:
             return self.space(found["fits"][0]["id"])
         raise NotFound("No space of the market has these columns." + "".join(_near(space) for space in found["nearest"][:3]), code="no-space",
                        hint="Rename the columns to match one, or found a space with --found (space=\"found\").")
+
+    def _find_kept_space(self, columns: list[dict[str, str]]) -> specs.Space:
+        for kept in self.spaces():
+            space = specs.Space.from_json(kept["space"])
+            if space.compare(columns).fits:
+                return space
+        raise Offline("No space in the cache has these columns, and the client is offline.", code="not-in-cache")
 
     def describe(
         self, frame: Any, target: str | None = None, *, name: str = "", description: str = "", task: str | None = None,
@@ -104,8 +134,35 @@ class Market:
         return self._wire.get("learnwares", q=q, **filters)
 
     def learnware(self, reference: str) -> dict[str, Any]:
-        """A version by `owner/name@1.0.0`, or the latest by `owner/name`."""
-        return self._wire.get(_path(reference))
+        """A version by `owner/name@1.0.0`, the newest of a line by `owner/name@1` or `@1.2`, or the latest by `owner/name`. Offline, as it was last fetched."""
+        owner, name, number = _parts(reference)
+        if number.count(".") < 2 and number:
+            number = self._newest(owner, name, number)
+            reference = f"{owner}/{name}@{number}"
+        path = f"learnwares/{quote(owner, safe='')}/{quote(name, safe='')}" + (f"/{number}" if number else "")
+        found = self._remembered("learnwares", reference, lambda: self._wire.get(path), lasting=lambda version: version["status"] == "usable")
+        if not self.offline and found["status"] == "usable":
+            self.cache.keep("learnwares", found["reference"], found)
+        return found
+
+    def versions(self, reference: str) -> list[str]:
+        """The numbers of a learnware's usable versions, newest number first; offline, of those that were fetched."""
+        owner, name, _ = _parts(reference)
+        if self.offline:
+            found = {kept["version"] for kept in self.cache.every("learnwares") if (kept["owner"], kept["name"]) == (owner, name)}
+        else:
+            refs = self._wire.get(f"/api/models/{quote(owner, safe='')}/{quote(name, safe='')}/refs")
+            found = {tag["name"].removeprefix("v") for tag in refs["tags"]}
+        return sorted(found, key=lambda number: tuple(int(part) for part in number.split(".")), reverse=True)
+
+    def _newest(self, owner: str, name: str, line: str) -> str:
+        numbers = self.versions(f"{owner}/{name}")
+        found = next((number for number in numbers if number.startswith(f"{line}.")), None)
+        if found is None and self.offline:
+            raise Offline(f"{owner}/{name}@{line} is not in the cache, and the client is offline.", code="not-in-cache")
+        if found is None:
+            raise NotFound(f"{owner}/{name} has no version {line}.*; it has {', '.join(numbers[:10])}.", code="no-version", hint="Leave out the number for the latest.")
+        return found
 
     def match(self, requirement: specs.Specification, *, top: int = 10, **filters: str) -> "Match":
         """What fits a requirement: ranked singles and the best mixture. Filters: task, target, licence, format, q."""
@@ -136,20 +193,40 @@ class Market:
             )
             return self.push(bundle, wait=wait, seen=seen)
 
-    def push(self, folder: str | Path, *, wait: bool = True, seen: Seen | None = None) -> dict[str, Any]:
-        """Upload a folder with learnware.json, specification.json and the model file that learnware.json names."""
-        from moorage import offering
+    def push(self, folder: str | Path, *, visibility: str = "", wait: bool = True, seen: Seen | None = None, progress: Bars | None = None) -> dict[str, Any]:
+        """Upload a folder with learnware.json, specification.json and the model file that learnware.json names; returns the version.
 
-        manifest, model, specification = offering.read(Path(folder))
+        All is checked before the first byte is sent. Files above 8 MB go up in parts: one that broke off, or was killed, goes on when the same push is
+        run again. `visibility` is public or private, as the learnware has it when left out. `progress(words, done, total)` is told of hashing and sending.
+        """
+        from moorage import offering, uploading
+
+        manifest, model, specification = offering.read(Path(folder), progress=progress)
         published = Path(folder) / "statistics.safetensors"
-        with model.open("rb") as file:
-            sent = self._wire.post("learnwares", files={
-                "manifest": ("learnware.json", json.dumps(manifest.to_json()).encode(), "application/json"),
-                "model": (model.name, file, "application/octet-stream"),
-                "specification": ("specification.json", specification, "application/json"),
-                **({"statistics": (published.name, published.read_bytes(), "application/octet-stream")} if published.is_file() else {}),
-            })
+        files = {"model": model} | ({"statistics": published} if published.is_file() else {})
+        words = {"visibility": visibility} if visibility else {}
+        if max(path.stat().st_size for path in files.values()) <= uploading.LARGE:
+            forms = {name: (path.name, path.read_bytes(), "application/octet-stream") for name, path in files.items()}
+            forms |= {"manifest": ("learnware.json", json.dumps(manifest.to_json()).encode(), "application/json"), "specification": ("specification.json", specification, "application/json")}
+            sent = self._wire.post("learnwares", data=words, files=forms)
+        else:
+            sent = self._push_large({"manifest": manifest.to_json(), "specification": json.loads(specification)} | words, files, {"model": manifest.model["sha256"]}, progress)
         return self.wait_for_check(sent["reference"], seen=seen) if wait else sent
+
+    def _push_large(self, words: dict[str, Any], files: dict[str, Path], digests: dict[str, str], progress: Bars | None) -> dict[str, Any]:
+        from moorage import uploading
+        from moorage.http import digest
+
+        self._wire.post("learnwares/check", json={name: words[name] for name in ("manifest", "specification")})
+        ids = {}
+        for field, path in files.items():
+            digests[field] = digests.get(field) or digest(path)
+            told = (lambda done, total, name=path.name: progress(f"Sending {name}", done, total)) if progress else None
+            ids[field] = uploading.send(self._wire, self.cache, path, name=path.name, sha256=digests[field], progress=told)
+        sent = self._wire.post("learnwares", json=words | ids)
+        for sha256 in digests.values():
+            self.cache.forget_upload(sha256)
+        return sent
 
     def offer_predictor(self, folder: str | Path, name: str, *, licence: str = "", version: str = "1.0.0", title: str = "", card: str = "", wait: bool = True,
                         seen: Seen | None = None) -> dict[str, Any]:
@@ -179,14 +256,47 @@ class Market:
                                   hint=f"Is a worker running? Look later: {self.url}{version['url']}")
             time.sleep(POLL_S)
 
-    def download(self, reference: str, folder: str | Path, *, progress: Callable[[str, int, int], None] | None = None) -> Path:
-        """Fetch a version's files; goes on where it broke off and verifies every SHA-256. Returns the folder."""
+    def download(self, reference: str, folder: str | Path, *, progress: Bars | None = None) -> Path:
+        """Fetch a version's files through the cache; goes on where it broke off and verifies every SHA-256. Returns the folder.
+
+        The files are hard links to the cache, so read-only, where the disk allows it, else copies. `progress(name, done, total)` in bytes.
+        """
         version, folder = self.learnware(reference), Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         for file in version["files"]:
             name = Path(file["name"]).name
-            self._wire.download(file["url"], folder / name, sha256=file["sha256"],
-                                progress=(lambda done, total, name=name: progress(name, done, total)) if progress else None)
+            told = (lambda done, total, name=name: progress(name, done, total)) if progress else None
+            if not file["sha256"]:  # learnware.json, which the version's document holds
+                (folder / name).write_text(json.dumps(version["manifest"], indent=1, ensure_ascii=False))
+                continue
+            self.cache.fetch(file["sha256"], lambda path, file=file, told=told: self._fetch(version["reference"], file, path, told))
+            self.cache.place(file["sha256"], folder / name)
+            if told and file["size"]:
+                told(file["size"], file["size"])
         return folder
+
+    def _fetch(self, reference: str, file: dict[str, Any], path: Path, told: Callable[[int, int], None] | None) -> None:
+        if self.offline:
+            raise Offline(f"{file['name']} of {reference} is not in the cache, and the client is offline.", code="not-in-cache")
+        self._wire.download(file["url"], path, sha256=file["sha256"], progress=told)
+
+    def predict(self, reference: str, frame: Any, *, progress: Bars | None = None) -> Any:
+        """Predict a table's rows with a learnware of the market, on this machine; returns a reuse.predictor.Prediction. Needs `moorage[reuse]`."""
+        from moorage import predicting
+
+        with tempfile.TemporaryDirectory(prefix="moorage-predict-") as folder:
+            return predicting.predict(self.download(reference, folder, progress=progress), frame)
+
+    def _remembered(self, kind: str, name: str, fetch: Callable[[], Any], lasting: Callable[[Any], bool] = lambda document: True) -> Any:
+        """What the market says, which is kept; offline, what was kept."""
+        if not self.offline:
+            document = fetch()
+            if lasting(document):
+                self.cache.keep(kind, name, document)
+            return document
+        if (document := self.cache.kept(kind, name)) is None:
+            raise Offline(f"{name} is not in the cache, and the client is offline.", code="not-in-cache")
+        return document
 
     # -- reusing --------------------------------------------------------------------------------
 
@@ -399,12 +509,13 @@ def _near(space: dict[str, Any]) -> str:
     return f" Nearest is {space['name']!r}: your table {' and '.join(parts)}{extra}."
 
 
-def _path(reference: str) -> str:
+def _parts(reference: str) -> tuple[str, str, str]:
+    """(owner, name, number or "") of a reference; raises Refused for what is none."""
     owner, slash, rest = reference.partition("/")
     name, at, number = rest.partition("@")
-    if not (owner and slash and name):
-        raise Refused(f"A learnware is named owner/name or owner/name@1.0.0; got {reference!r}.", code="wrong-reference", hint="Look it up: moorage search")
-    return f"learnwares/{owner}/{name}" + (f"/{number}" if at else "")
+    if not (owner and slash and name) or "/" in rest or (at and not NUMBER.fullmatch(number)):
+        raise Refused(f"A learnware is named owner/name, owner/name@1 or owner/name@1.0.0; got {reference!r}.", code="wrong-reference", hint="Look it up: moorage search WORDS")
+    return owner, name, number
 
 
 def _csv(data: Any, target: str | None) -> bytes:

@@ -1,6 +1,7 @@
 """From a fitted model to a folder that can be pushed: model file, specification.json, learnware.json."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,12 @@ def of_predictor(folder: Path, out: Path, *, name: str, licence: str, version: s
         raise Refused(error.message, code=error.code, hint=error.hint, fields=getattr(error, "fields", None)) from None
 
 
-def read(folder: Path) -> tuple[Any, Path, bytes]:
-    """(checked manifest, path of the model, bytes of the specification) of a folder; raises Refused before a byte is sent."""
+def read(folder: Path, *, progress: Callable[[str, int, int], None] | None = None) -> tuple[Any, Path, bytes]:
+    """(checked manifest, path of the model, bytes of the specification) of a folder; raises Refused before a byte is sent.
+
+    `progress(words, done, total)` is told how far the hashing is.
+    """
+    from moorage.http import digest
     from reuse import ReuseError, formats
     from reuse.manifest import Manifest
 
@@ -92,7 +97,8 @@ def read(folder: Path) -> tuple[Any, Path, bytes]:
         model = folder / manifest.model["file"]
         if not model.is_file():
             raise Refused(f"{folder} has no {model.name}, which learnware.json names.", code="no-file", hint="Put the model file beside it.")
-        if formats.describe(manifest.format, model)["sha256"] != manifest.model["sha256"]:
+        told = (lambda done, total: progress(f"Hashing {model.name}", done, total)) if progress else None
+        if digest(model, told) != manifest.model["sha256"]:
             raise Refused(f"{model.name} is not the file that learnware.json names: their SHA-256 differ.", code="wrong-digest",
                           hint="Write learnware.json again after exporting the model.")
         formats.identify(model)

@@ -1,5 +1,6 @@
 """Running what was downloaded: a predictor, or a single learnware."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def predict(folder: str | Path, frame: Any) -> Any:
         return predictor.of_learnware(folder).predict(frame)
     raise Refused(f"{folder} holds neither predictor.json nor learnware.json.", code="no-predictor",
                   hint="Make one with `moorage reuse`, or fetch a learnware with `moorage download`.")
+
+
+def is_reference(words: str) -> bool:
+    """Whether words name a learnware, as owner/name or owner/name@1.0.0."""
+    return re.fullmatch(r"[\w.@+-]+/[a-z0-9-]+(@\d+(\.\d+){0,2})?", words) is not None
 
 
 def scored(folder: str | Path, data: Any, target: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, Token, Url, dump, market, say, working
+from moorage.console import FIND, Json, Offline, Token, Url, dump, market, say, working
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=FIND)
     def describe(
         data: Annotated[Path, typer.Argument(help="A CSV (or Parquet) file with a header.")],
         target: Annotated[str | None, typer.Option("--target", "-t", help="The column to predict; it is left out of the description.")] = None,
@@ -24,11 +24,11 @@ def add(app: typer.Typer) -> None:
         noise: Annotated[float, typer.Option(min=0, max=100, help="Move points at random by so many typical gaps between rows.")] = 0.0,
         epsilon: Annotated[float | None, typer.Option(help="Make an (epsilon, delta)-differentially private description.")] = None,
         delta: Annotated[float, typer.Option(help="Goes with --epsilon; far below 1 / rows.")] = 1e-6,
-        url: Url = None, token: Token = None, as_json: Json = False,
+        url: Url = None, token: Token = None, offline: Offline = False, as_json: Json = False,
     ) -> None:
         """Reduce a table to a small description of its distribution. The data stays here.
 
-        Only the names and types of the columns are sent, to find the space that they fit.
+        Only the names and types of the columns are sent, to find the space that they fit; with --offline the spaces of the cache are tried.
         Example: moorage describe houses.csv --target price -o task.json
         """
         from moorage import tables
@@ -45,7 +45,7 @@ def add(app: typer.Typer) -> None:
             chosen = specs.Specification.read(space).space
         with working("Reducing a large file, in parts" if is_large else f"Reducing {len(frame):,} rows"):
             parts = (lambda: tables.parts(data)) if is_large else None
-            spec = market(url, token).describe(frame, target, name=name or data.stem, task=task, space=chosen, points=points, labels=labels, parts=parts, **options)
+            spec = market(url, token, offline).describe(frame, target, name=name or data.stem, task=task, space=chosen, points=points, labels=labels, parts=parts, **options)
             shown = privacy.exposure(spec.rkme, spec.space.encode(frame))
         spec.write(out)
         said = {"file": str(out), "space": spec.space.name, "space_id": spec.space.id, "rows": spec.rkme.n, "points": spec.rkme.size,

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, dump, say
+from moorage.console import OFFER, Json, dump, say
 
 
 def add(app: typer.Typer) -> None:
-    @app.command("import")
+    @app.command("import", rich_help_panel=OFFER)
     def import_(
         file: Annotated[Path, typer.Argument(help="A zip of the learnware package, or its stat.json / rkme.json.")],
         out: Annotated[Path, typer.Option("--out", "-o", help="Where the description goes.")] = Path("imported.json"),
@@ -34,7 +34,7 @@ def add(app: typer.Typer) -> None:
         for note in found.notes:
             say(f"[yellow]{note}[/]")
 
-    @app.command("export")
+    @app.command("export", rich_help_panel=OFFER)
     def export(
         description: Annotated[Path, typer.Argument(help="A description or specification of Moorage.")],
         model: Annotated[Path | None, typer.Option(help="An ONNX or skops model to put beside it; makes a zip.")] = None,

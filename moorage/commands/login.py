@@ -1,31 +1,86 @@
-"""moorage login"""
+"""moorage login, moorage logout"""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from moorage.console import Token, Url, market, say
+from moorage.console import ACCOUNT, Json, Url, dump, market, say
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=ACCOUNT)
     def login(
-        url: Url = None,
-        username: Annotated[str | None, typer.Option("--username", "-u", help="Your user name; asked for when left out.")] = None,
-        token: Token = None,
+        browser: Annotated[bool, typer.Option("--browser", "-b", help="Open the page with the code in your browser.")] = False,
+        password: Annotated[bool, typer.Option("--password", help="Sign in with user name and password, for scripts; both are read from standard input.")] = False,
+        username: Annotated[str | None, typer.Option("--username", "-u", help="Your user name; goes with --password.")] = None,
+        token: Annotated[bool, typer.Option("--token", help="Keep a token that you have; it is read from standard input.")] = False,
         name: Annotated[str, typer.Option(help="What the new token is called on the tokens page.")] = "command line",
+        scope: Annotated[list[str] | None, typer.Option(help="What the token may do: read, upload, run, admin; several times. The first three when left out.")] = None,
+        url: Url = None, as_json: Json = False,
     ) -> None:
-        """Sign in: make a token with your password, or keep one that you have.
+        """Sign in: this terminal shows a code, you let it in from any browser.
 
-        Example: moorage login --username alice
+        No password is typed here. The token is kept for you alone, in ~/.config/moorage.
+        Example: moorage login --browser
+        Example: echo moor_... | moorage login --token
         """
         from moorage import credentials
+        from moorage.errors import Refused
 
-        found = market(url, token)
-        if not token:
-            username = username or typer.prompt("User name")
-            token = found.login(username, typer.prompt("Password", hide_input=True), name=name)
-        person = market(found.url, token).whoami()
-        kept = credentials.save(found.url, token)
+        if token and (password or username):
+            raise Refused("--token and --password are two ways to sign in; one is enough.", code="two-ways", hint="Leave one of them out.")
+        found = market(url, None)
+        if token:
+            secret = _read("Token")
+        elif password or username:
+            username = username or typer.prompt("User name", err=True)
+            secret = found.login(username, _read("Password"), name=name, scopes=scope)
+        else:
+            secret = found.login_by_device(lambda begun: _show(begun, browser), name=name, scopes=scope)
+        person = market(found.url, secret).whoami()
+        kept = credentials.save(found.url, secret)
+        if as_json:
+            return dump({"url": found.url, "username": person["username"], "token": person["token"], "kept_in": str(kept)})
         say(f"Signed in to {found.url} as [bold]{person['username']}[/]; the token is kept in {kept}.")
         say("Next: moorage describe data.csv --target COLUMN -o task.json")
+
+    @app.command(rich_help_panel=ACCOUNT)
+    def logout(url: Url = None, as_json: Json = False) -> None:
+        """Forget the token that is kept for a market. It stays valid until it ends or is revoked on the tokens page.
+
+        Example: moorage logout
+        """
+        import os
+
+        from moorage import credentials
+
+        where = market(url, None).url
+        had = credentials.forget(where)
+        if as_json:
+            return dump({"url": where, "forgotten": had})
+        say(f"The token for {where} is forgotten." if had else f"No token was kept for {where}.")
+        if os.environ.get("MOORAGE_TOKEN"):
+            say("[yellow]MOORAGE_TOKEN is set and goes on signing you in.[/] Next: unset MOORAGE_TOKEN")
+        elif had:
+            say(f"To end it everywhere, revoke it: {where}/tokens/")
+
+
+def _show(begun: dict, browser: bool) -> None:
+    whole = begun.get("verification_uri_complete") or begun["verification_uri"]
+    say(f"Open    [bold]{begun['verification_uri']}[/]")
+    say(f"Enter   [bold]{begun['user_code']}[/]")
+    if browser:
+        import webbrowser
+
+        if not webbrowser.open(whole):
+            say("[yellow]No browser could be opened here.[/] Use one on any machine.")
+    else:
+        say(f"[dim]or go straight to {whole}[/]")
+    say(f"[dim]Waiting until you have let this terminal in, {begun.get('expires_in', 600) // 60} minutes at most; Ctrl-C stops.[/]")
+
+
+def _read(what: str) -> str:
+    """A secret from standard input: hidden where a person types it."""
+    found = typer.prompt(what, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    return found.strip("\r\n")

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, Token, Url, dump, market, say, table, working
+from moorage.console import FIND, Json, Token, Url, dump, market, say, table, working
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=FIND)
     def match(
         description: Annotated[Path, typer.Argument(help="What `moorage describe` wrote.")],
         top: Annotated[int, typer.Option(min=1, max=100, help="How many singles to list.")] = 10,

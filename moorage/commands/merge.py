@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, dump, say, working
+from moorage.console import USE, Json, dump, say, working
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=USE)
     def merge(
         models: Annotated[list[Path], typer.Argument(help="safetensors files, or folders with model.safetensors or its index of shards.")],
         out: Annotated[Path, typer.Option("--out", "-o", help="A new .safetensors file, or a folder where --shard-gb is given.")],

@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, Token, Url, dump, market, say, working
+from moorage.console import OFFER, Json, Token, Url, dump, market, say, working
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=OFFER)
     def offer(
         predictor: Annotated[Path, typer.Argument(help="The folder that `moorage reuse` wrote.")],
         name: Annotated[str, typer.Option("--name", help="Name of the new learnware.")],
-        licence: Annotated[str, typer.Option(help="What its parts require, when left out.")] = "", version: str = "1.0.0", title: str = "",
+        licence: Annotated[str, typer.Option(help="What its parts require, when left out.")] = "",
+        version: Annotated[str, typer.Option(help="Three numbers.")] = "1.0.0",
+        title: Annotated[str, typer.Option(help="Its title; made of the name when left out.")] = "",
         url: Url = None, token: Token = None, as_json: Json = False,
     ) -> None:
         """Offer the result of a reuse as a new learnware of yours, with its parents and its scores.

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.console import Json, Token, Url, dump, market, say, table, working
+from moorage.console import USE, Json, Token, Url, dump, market, say, table, working
 
 
 def add(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(rich_help_panel=USE)
     def reuse(
         description: Annotated[Path, typer.Argument(help="What `moorage describe` wrote.")],
         data: Annotated[Path | None, typer.Option("--data", "-d", help="A CSV with labelled rows; 20 to 100 are enough. It is sent to the market.")] = None,
