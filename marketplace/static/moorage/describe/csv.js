@@ -42,18 +42,19 @@ async function once(file, words, tell) {
 
 class Table {
   constructor(file, words) {
-    Object.assign(this, { file, words, columns: null, n: 0, line: 1 });
+    Object.assign(this, { file, words, columns: null, n: 0, line: 1, base: 0, read: 0 });
   }
 
   // Takes whole rows; returns where the row begins that is not whole yet.
   take(b, isLast) {
-    this.bytes = b;
     let at = this.n === 0 && !this.columns && b[0] === 0xef && b[1] === 0xbb && b[2] === 0xbf ? 3 : 0;
     while (at < b.length) {
+      this.read = this.base + at;
       const next = this.row(b, at, isLast);
-      if (next < 0) return at;
+      if (next < 0) break;
       at = next;
     }
+    this.base += at;
     return at;
   }
 
@@ -155,12 +156,13 @@ class Table {
     return code;
   }
 
+  // Room for as many rows as the file seems to have, by those that were read.
   grow() {
-    const expected = this.n < 5_000 ? Math.ceil(this.file.size / Math.max(1, this.bytes.length / this.n) * 0.3) : Math.ceil(this.n * 1.6);
-    if (this.n * this.columns.length > MOST_CELLS) {
-      throw new Refused("too-large", `${this.file.name} has more than ${Math.floor(MOST_CELLS / 1e6)} million cells, more than a browser should hold.`, "Describe it with `moorage describe`, which reads a large file in parts, or drop a part of its rows.");
+    const expected = Math.ceil(1.03 * this.file.size / Math.max(1, this.read / this.n)), width = this.columns.length;
+    if (Math.max(this.n, 0.75 * expected) * width > MOST_CELLS) {
+      throw new Refused("too-large", `${this.file.name} has about ${Math.round(expected * width / 1e6)} million cells; this page reads ${MOST_CELLS / 1e6} million.`, "Describe it with `moorage describe`, which reads a large file in parts, or drop a part of its rows.");
     }
-    this.columns.forEach((column) => column.room(Math.max(this.n + 1, expected, 2 * this.n)));
+    this.columns.forEach((column) => column.room(Math.max(this.n + 1024, expected)));
   }
 
   decode(b, from, to) {

@@ -1,0 +1,43 @@
+// What both workers do: hold one table, tell of its columns, reduce it. They can open no connection: the policy of their script says so.
+import { encoded, summary } from "./columns.js";
+import { exposure, picture } from "./exposure.js";
+import { reduce } from "./reduce.js";
+import { Refused } from "./refused.js";
+import { specification } from "./specification.js";
+
+const FARTHEST = 1e4; // specs.specification.MAX_COORDINATE
+
+export function serve(read) {
+  let table = null;
+  const does = {
+    async read({ file }) {
+      table = await read(file, (share) => postMessage({ said: "progress", stage: "read", share }));
+      return { said: "table", n: table.n, columns: table.columns.map((column) => summary(column, table.n)) };
+    },
+    reduce({ space, spaceId, mapping, points, seed, semantic }) {
+      const rows = encoded(space, table, mapping);
+      const outline = reduce(rows, { sigma: space.kernel.sigma, points, seed, tell: (stage, share) => postMessage({ said: "progress", stage, share }) });
+      const far = outline.points.findIndex((z) => Math.abs(z) > FARTHEST);
+      if (far >= 0) {
+        throw new Refused("implausible-points", `Rows lie more than ${FARTHEST.toLocaleString("en")} scales from the centre of this space in the column “${rows.names[far % rows.d]}”.`, "Check its unit: the space measures it in another one.");
+      }
+      const { points: Z, weights, ...measured } = outline;
+      return {
+        said: "outline", text: specification({ space, spaceId, outline, seed, points, semantic }),
+        ...measured, weights: [...weights], exposure: exposure(rows, outline), picture: picture(rows, outline),
+      };
+    },
+  };
+  onmessage = async ({ data }) => {
+    try {
+      postMessage(await does[data.do](data));
+    } catch (error) {
+      const isOurs = error instanceof Refused, isMemory = error instanceof RangeError;
+      postMessage({
+        said: "refused", code: isOurs ? error.code : isMemory ? "too-large" : "not-readable",
+        message: isOurs ? error.message : isMemory ? "This file does not fit into the memory of this page." : `The file can not be read: ${error.message}`,
+        hint: isOurs ? error.hint : "Describe it with `moorage describe` instead, or drop a part of its rows.",
+      });
+    }
+  };
+}

@@ -1,0 +1,5 @@
+// The worker for CSV.
+import { read } from "./csv.js";
+import { serve } from "./serving.js";
+
+serve(read);
