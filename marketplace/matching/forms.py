@@ -70,10 +70,21 @@ class Reuse(Styled, forms.Form):
         label="Method",
         required=False,
         choices=lambda: _choices(),
-        help_text="Automatic compares every method that applies, training from scratch among them.",
+        widget=forms.Select(attrs={"data-shows": "method-"}),
     )
+    members = forms.CharField(required=False, max_length=8_000, widget=forms.HiddenInput)  # chosen on the page; without them the match proposes
     params = forms.CharField(required=False, max_length=2_000, label="Parameters", widget=forms.TextInput(attrs={"class": "mono", "placeholder": '{"alpha": 0.3}', "spellcheck": "false"}),
                              help_text="Of the method, as JSON. What is left out is chosen on your labels, or has its default.")
+
+    def clean_members(self) -> list | None:
+        text = self.cleaned_data["members"].strip()
+        try:
+            found = json.loads(text) if text else None
+        except ValueError:
+            found = ()
+        if found is not None and not isinstance(found, list):
+            raise forms.ValidationError("The members must be a list; choose them on the page of the match.")
+        return found
 
     def clean_params(self) -> dict:
         text = self.cleaned_data["params"].strip()
@@ -91,10 +102,38 @@ KINDS = {"ensemble": "Ensemble: models stay as they are", "merge": "Merge: one m
 
 def _choices() -> list:
     """Automatic first, then the methods by kind."""
+    named = [(words, [(address, title.partition(":")[0]) for address, title in methods]) for words, methods in method_lines() if words]
+    return [("auto", "Automatic: measure and choose"), *named]
+
+
+def method_lines() -> list[tuple[str, list[tuple[str, str]]]]:
+    """(kind in words, [(address, what it does in one line)]) of all methods, automatic first and of no kind."""
     from reuse import registry
 
     groups: dict[str, list[tuple[str, str]]] = {words: [] for words in KINDS.values()}
     for method in registry.every():
         if method.kind in KINDS:
-            groups[KINDS[method.kind]].append((method.address, method.title.partition(":")[0]))
-    return [("auto", "Automatic: measure and choose"), *((words, methods) for words, methods in groups.items() if methods)]
+            groups[KINDS[method.kind]].append((method.address, method.title))
+    automatic = ("", [("auto", "With labels every method that applies is compared, training from scratch among them; without, each row goes to the models that know such data.")])
+    return [automatic, *((words, methods) for words, methods in groups.items() if methods)]
+
+
+class Ask(Styled, forms.Form):
+    """A request for a model: what is published beside the outline of the data."""
+
+    title = forms.CharField(max_length=120, help_text="What the model is for, in a few words.", widget=forms.TextInput(attrs={"placeholder": "Prices of large diamonds"}))
+    task = forms.ChoiceField(choices=[("classification", "Classification"), ("regression", "Regression")])
+    target = forms.CharField(max_length=120, help_text="What the model should predict, by its name.")
+    unit = forms.CharField(max_length=40, required=False, help_text="Of the target, where it is a number: EUR, kWh, days.")
+    words = forms.CharField(max_length=2_000, required=False, label="More words", widget=forms.Textarea(attrs={"rows": 4}),
+                            help_text="What you would use it for, what it must not do, which licence would suit you.")
+    is_anonymous = forms.BooleanField(required=False, label="Leave my name out", help_text="Everybody sees the request, nobody sees who asks.")
+
+
+class Board(Styled, forms.Form):
+    """The filters of the request board."""
+
+    q = forms.CharField(required=False, max_length=120, label="Words", widget=forms.TextInput(attrs={"type": "search", "placeholder": "A title, a target, a space"}))
+    task = forms.ChoiceField(required=False, choices=[("", "Any task"), ("classification", "Classification"), ("regression", "Regression")])
+    state = forms.ChoiceField(required=False, choices=[("", "Open"), ("met", "Met"), ("closed", "Closed")])
+    sort = forms.ChoiceField(required=False, label="Order", choices=[("", "Newest"), ("least", "Least served"), ("oldest", "Longest open")])

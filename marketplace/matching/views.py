@@ -1,16 +1,19 @@
 """Pages about what fits: bring a requirement, read the answer."""
 
+from typing import Any
+from uuid import UUID
+
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import push_url
 
 import specs
 import storage
-from marketplace import plots
 from marketplace.catalog import showing
 from marketplace.catalog.models import Version
-from marketplace.matching import answers, forms, services
+from marketplace.matching import answers, asking, forms, services, words
 from marketplace.matching.models import Match
 from marketplace.rest import Refused
 
@@ -32,25 +35,69 @@ def match(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "refusal": refusal,
-        "examples": _examples(),
+        "examples": _examples(request.user),
         "recent": Match.objects.filter(owner=request.user)[:5] if request.user.is_authenticated else [],
     }
     return render(request, "matching/match.html", context, status=422 if wrong else 200)
 
 
 @require_GET
-def match_detail(request: HttpRequest, pk: str) -> HttpResponse:
-    """Whoever has the link may read the answer."""
-    found = get_object_or_404(Match.objects.select_related("space", "owner", "specification"), pk=pk)
-    answer = answers.read(found, request.user)
-    context = {
-        "match": found,
-        "snippets": answers.snippets(request, found),
-        "plot": _plot(found, answer),
-        "job_form": forms.Reuse(initial={"target": found.semantic.get("target") or found.filters.get("target", "")}),
-        **answer,
+def match_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Whoever has the link may read the answer, less what they may not see; the address may ask for other filters and other members."""
+    found = _match(pk)
+    asked, refusal = _asked(request, found)
+    try:
+        context = answers.read(found, request.user, asked)
+    except answers.UNREADABLE as error:
+        # The requirement's bytes are needed for anything but the answer as it was given.
+        refusal, asked = refusal or Refused("artifact-damaged", f"Only the answer as it was given can be shown: {error}"), asking.Asked()
+        context = answers.read(found, request.user, asked)
+    context |= {
+        "refusal": refusal,
+        "left_out_words": words.left_out_sentence(context["left_out"]) if context["left_out"] else "",
+        "selects": [(name, asking.KEYS[name], context["filters"]["choices"][name]) for name in ("task", "target", "format", "licence")],
+        "snippets": answers.snippets(request, found, context["snippet_members"]),
+        "plot": answers.plot(found, context["singles"]),
+        "job_form": forms.Reuse(initial={"target": found.semantic.get("target") or found.filters.get("target") or context["mixture"].get("target") or "",
+                                         "members": context["chosen"]}),
+        "methods": _methods(),
     }
-    return render(request, "matching/match_detail.html", context)
+    return render(request, "matching/match_detail.html", context, status=422 if refusal else 200)
+
+
+@require_GET
+def match_mixture(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The part of the page that a choice of members changes, solved anew; without htmx, the page itself."""
+    found = _match(pk)
+    asked, refusal = _asked(request, found)
+    if refusal is not None:
+        return render(request, "components/_refusal.html", {"refusal": refusal}, status=422)
+    if not request.htmx:
+        return redirect(found.get_absolute_url() + asked.query())
+    context = answers.mixed(found, request.user, asked)
+    context |= {"match": found, "asked": asked, "snippets": answers.snippets(request, found, context["snippet_members"]), "is_part": True}
+    answer = render(request, "matching/_chosen.html", context)
+    return push_url(answer, found.get_absolute_url() + asked.query())
+
+
+def _match(pk: UUID) -> Match:
+    return get_object_or_404(Match.objects.select_related("space", "owner", "specification"), pk=pk)
+
+
+def _asked(request: HttpRequest, found: Match) -> tuple[asking.Asked, Refused | None]:
+    """What the address asks for; where it makes no sense, the match as it was asked, and the refusal."""
+    try:
+        asked = asking.read(request.GET).tidied(found)
+        asked.filtered(found).narrow(found, request.user)
+    except Refused as refusal:
+        return asking.Asked(), refusal
+    return asked, None
+
+
+def _methods() -> list[dict[str, str]]:
+    """Each method of reuse with what it does, in one line."""
+    lines = dict(line for _, group in forms.method_lines() for line in group)
+    return [{"address": address, "id": f"method-{address.replace('/', '-')}", "line": line} for address, line in lines.items()]
 
 
 def _words(request: HttpRequest) -> dict[str, str]:
@@ -67,21 +114,9 @@ def _specification(request: HttpRequest, given: dict) -> bytes:
     return given["pasted"].encode()
 
 
-def _examples() -> list[Version]:
+def _examples(user: Any) -> list[Version]:
     """A few learnwares to try with: the newest of each of the newest spaces."""
-    newest = Version.objects.latest().values("space").annotate(at=Max("created")).order_by("-at")[:6]
-    rows = Version.objects.latest().filter(created__in=[row["at"] for row in newest]).whole()
+    seen = Version.objects.latest().visible_to(user)
+    newest = seen.order_by().values("space").annotate(at=Max("created")).order_by("-at")[:6]
+    rows = seen.filter(created__in=[row["at"] for row in newest]).whole()
     return list(rows[:6])
-
-
-def _plot(found: Match, answer: dict):
-    """The requirement against the best single match, where both can be read."""
-    best = next((row["version"] for row in answer["singles"] if row["version"]), None)
-    try:
-        mine = showing.specification(found.specification_id)
-        clouds = [(mine.rkme, "one")]
-        if best is not None:
-            clouds.insert(0, (showing.specification(best.specification_id).rkme, "two"))
-        return plots.cloud(mine.space, clouds, "The requirement's points and those of the best match")
-    except (storage.ArtifactMissing, specs.SpecError):
-        return ""

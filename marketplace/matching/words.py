@@ -1,8 +1,16 @@
 """Numbers of a match, said in words. Pure functions; the page and the API show the same sentences."""
 
 from math import sqrt
+from typing import Any
 
 from specs.scores import Score
+
+VERDICTS = {
+    "indistinguishable": "the same data, as far as one can tell",
+    "close": "close",
+    "partly": "fits in part",
+    "far": "far",
+}
 
 
 def verdict(score: Score) -> str:
@@ -79,6 +87,30 @@ def mixture_sentence(members: int, squared_mmd: float, single: float, coverage: 
         f"{members} learnwares together are {nearer} closer to your data than the best single one "
         f"(squared MMD {squared_mmd:.2g} against {single:.2g}) and cover {_percent(coverage)} of it."
     )
+
+
+def cannot_join(version: Any, member: Any) -> str:
+    """Why a learnware can not stand in one mixture with another; empty where it can."""
+    if version.format == "predictor":
+        return "It is a predictor, which holds models already."
+    asked, given = (f"{v.task} of {v.target}" for v in (member, version))
+    if asked != given:
+        return f"It answers another question ({given}) than the mixture ({asked})."
+    if version.output.get("unit") != member.output.get("unit"):
+        return f"It answers in {version.output.get('unit') or 'no unit'}, the mixture in {member.output.get('unit') or 'no unit'}."
+    return ""
+
+
+def bare_regions(names: list[str], share: float) -> str:
+    """What no model has seen; empty where there is no such region."""
+    if not names:
+        return ""
+    shown = "; ".join(f"“{name}”" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"Nobody here has seen much of {_percent(share)} of your data: {shown}."
+
+
+def left_out_sentence(count: int) -> str:
+    return f"{count} model{'' if count == 1 else 's'} that you may not see {'is' if count == 1 else 'are'} left out."
 
 
 def _percent(share: float) -> str:

@@ -238,9 +238,9 @@ def test_labels_tell_models_of_one_concept_from_those_of_another(alice, space, r
 
 
 def test_many_versions_are_held_against_the_database_hit_by_hit(alice, bob, space, rng, monkeypatch):
-    from marketplace.matching import services
+    from marketplace.matching import narrowing
 
-    monkeypatch.setattr(services, "FEW", 0)
+    monkeypatch.setattr(narrowing, "FEW", 0)
     near = offered(alice, "near", space, table(rng))
     offered(bob, "licensed", space, table(rng, 0.2), licence="MIT")
     offered(bob, "far", space, table(rng, 4.0))
