@@ -154,6 +154,11 @@ SPECTACULAR_SETTINGS = {
 MAX_MODEL_BYTES = env.number("MOORAGE_MAX_MODEL_MB", 512) * 2**20
 MAX_SPECIFICATION_BYTES = 32 * 2**20
 MAX_DATA_BYTES = env.number("MOORAGE_MAX_DATA_MB", 64) * 2**20
+UPLOADS_UNFINISHED = env.number("MOORAGE_UPLOADS_UNFINISHED", 20)  # of one person at once
+UPLOAD_BYTES_EACH = env.number("MOORAGE_UPLOAD_MB_EACH", 2048) * 2**20  # what one person's files on their way in may take
+UPLOAD_HOURS = env.number("MOORAGE_UPLOAD_HOURS", 24)  # after its last byte an upload is kept so long
+DRAFTS_EACH = env.number("MOORAGE_DRAFTS_EACH", 50)
+DRAFT_DAYS = env.number("MOORAGE_DRAFT_DAYS", 30)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_SPECIFICATION_BYTES + 2**20
 FILE_UPLOAD_PERMISSIONS = 0o600
 
@@ -215,6 +220,7 @@ JOB_MAX_ATTEMPTS = env.number("MOORAGE_JOB_MAX_ATTEMPTS", 3)
 JOB_REAP_EVERY_S = env.number("MOORAGE_REAP_EVERY_S", 10)
 JOB_BUDGET_S = env.number("MOORAGE_JOB_BUDGET_S", 600)  # what a method may plan with
 JOB_LIMIT_S = env.number("MOORAGE_JOB_LIMIT_S", 1800)  # when it is stopped
+MAP_EVERY_S = env.number("MOORAGE_MAP_EVERY_S", 300)  # a check rings for the map at once; this is for what no doorbell told
 JOBS_PER_USER = env.number("MOORAGE_JOBS_PER_USER", 20)
 
 # Sent by every worker's clock (marketplace/clock.py); `celery beat` understands it too.
@@ -222,6 +228,8 @@ CELERY_BEAT_SCHEDULE = {
     "reap jobs": {"task": "marketplace.jobs.tasks.reap", "schedule": JOB_REAP_EVERY_S},
     "reap checks": {"task": "marketplace.catalog.tasks.reap", "schedule": JOB_REAP_EVERY_S},
     "sweep artifacts": {"task": "marketplace.catalog.tasks.sweep", "schedule": 3600},
+    "look at requests": {"task": "marketplace.matching.tasks.look", "schedule": 60},
+    "lay out the map": {"task": "marketplace.catalog.tasks.lay_out_map", "schedule": MAP_EVERY_S},
 }
 
 LOGGING = {
