@@ -63,7 +63,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
 def _said(error: Exception) -> tuple[int | None, dict[str, Any], dict[str, str]]:
     if isinstance(error, Refused):
         said = {"code": error.code, "message": error.message, "hint": error.hint}
-        return error.status, said | ({"fields": error.fields} if error.fields else {}), {}
+        return error.status, said | ({"fields": error.fields} if error.fields else {}), {"Retry-After": "60"} if error.status == 429 else {}
     if isinstance(error, SpecError | ReuseError):
         said = {"code": error.code, "message": error.message, "hint": error.hint}
         fields = getattr(error, "fields", None)

@@ -1,22 +1,37 @@
-"""What the learnware pages show beyond the row: the specification's plot, ranges, and snippets to copy."""
+"""What the learnware pages show beyond the row: the specification's plots and what it gives away, evaluations, checks, and snippets to copy."""
 
 import logging
+import math
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import select_template
 from django.urls import reverse
 
 import specs
 import storage
 from marketplace import plots
+from marketplace.catalog import picturing
 from marketplace.catalog.models import Version
 from reuse.manifest import STATISTICS
+from specs.privacy import ENOUGH_ROWS
 
 log = logging.getLogger(__name__)
-TABS = [("card", "Card"), ("specification", "Specification"), ("model", "Model"), ("files", "Files and versions"), ("lineage", "Lineage")]
+TABS = [
+    ("card", "Card"), ("specification", "Specification"), ("evaluation", "Evaluation"), ("files", "Files"), ("versions", "Versions"),
+    ("lineage", "Lineage"), ("try", "Try it"), ("discussion", "Discussion"),
+]
 WIDE = 30  # columns; more of them are folded away
+FEW_ROWS = 5  # a point that stands for fewer may nearly be a row
+FORMATS = {  # what a format means for whoever downloads it
+    "safetensors": "numbers only, no code",
+    "skops": "scikit-learn, only classes from our list",
+    "onnx": "a graph of operators from our list",
+    "predictor": "an ensemble made by a reuse job",
+}
 
 
 @lru_cache(maxsize=64)
@@ -34,7 +49,7 @@ def drawn(sha256: str) -> dict[str, Any]:
     except (storage.ArtifactMissing, specs.SpecError) as error:
         log.warning("The specification %s can not be shown: %s", sha256[:12], error)
         return {}
-    rows = plots.ranges(spec.space, spec.rkme)
+    rows, shares = plots.ranges(spec.space, spec.rkme), spec.rkme.distribution
     return {
         "plot": plots.cloud(spec.space, [(spec.rkme, "one")], "The specification's weighted points"),
         "columns": rows[:WIDE],
@@ -42,23 +57,120 @@ def drawn(sha256: str) -> dict[str, Any]:
         "points": len(spec.rkme.weights),
         "rows": spec.rkme.n,
         "d": spec.space.d,
+        "weights": picturing.weights(shares),
+        "half": int((shares[(-shares).argsort()].cumsum() < 0.5).sum()) + 1,
+        "privacy": privacy(spec),
     }
 
 
-def evaluation(version: Version) -> dict[str, Any]:
-    """The plain numbers and words of what the owner reports."""
-    return {name: value for name, value in version.manifest.get("evaluation", {}).items() if isinstance(value, str | int | float)}
-
-
-def lineage(version: Version) -> list[tuple[str, list[Version]]]:
-    """What the version was made from and what was made from it; groups without a version are left out."""
-    groups = [
-        ("Fine-tuned from", [version.base] if version.base else []),
-        ("Made from", list(version.parents.all())),
-        ("Fine-tuned from it", list(version.fine_tuned.all())),
-        ("Made with it", list(version.children.all())),
+def privacy(spec: specs.Specification) -> list[dict[str, Any]]:
+    """What a specification gives away of the rows behind it, as far as it says: [{term, words, warn}]."""
+    rkme, made = spec.rkme, spec.rkme.generator
+    share, least = rkme.n / rkme.size, float(rkme.distribution.min() * rkme.n)
+    near = f"From {ENOUGH_ROWS} on it is hard to tell whether a known row was among them." if share < ENOUGH_ROWS else "Enough that it is hard to tell whether a known row was among them."
+    return [
+        {"term": "Rows a point stands for", "words": f"{share:,.0f} on average. {near}", "warn": share < ENOUGH_ROWS},
+        {"term": "The lightest point", "words": f"stands for {least:.1f} rows. " + (
+            "A point of so few rows may lie close to one of them." if least < FEW_ROWS else "None stands for a single row."), "warn": least < FEW_ROWS},
+        {"term": "Nearness to rows", "words": "Not stated: the market never sees the rows. `moorage describe` tells it to whoever makes a specification.", "warn": False},
+        _differential(made),
+        _labelled(rkme.labels),
+        {"term": "Made by", "words": _maker(made), "warn": False},
+        *([{"term": "Exactness", "words": f"MMD {math.sqrt(rkme.fit):.4f} to the rows it stands for, as it says itself.", "warn": False}] if rkme.fit is not None else []),
     ]
-    return [(words, rows) for words, rows in groups if rows]
+
+
+def _differential(made: dict[str, Any]) -> dict[str, Any]:
+    epsilon, delta = made.get("epsilon"), made.get("delta")
+    if made.get("name") == "moorage-dp" and isinstance(epsilon, int | float) and isinstance(delta, int | float):
+        return {"term": "Differential privacy", "words": f"(ε = {epsilon:g}, δ = {delta:g}), as its generator states: exchanging one row changes the odds of whatever it shows by no more.", "warn": False}
+    return {"term": "Differential privacy", "words": "No. Share it as you would share a summary table.", "warn": False}
+
+
+def _labelled(labels: Any) -> dict[str, Any]:
+    if labels is None:
+        return {"term": "Labels", "words": "None: it says how the inputs are spread, and nothing of the answers.", "warn": False}
+    what = "how often each class is found" if labels.kind == "classes" else "the mean and spread of the target"
+    return {"term": "Labels", "words": f"At each point, {what}, from {labels.n:,} labelled rows. That tells more of the rows than the inputs do.", "warn": False}
+
+
+def _maker(made: dict[str, Any]) -> str:
+    name = " ".join(str(made[key]) for key in ("name", "version") if key in made) or "not stated"
+    more = ", ".join(f"{key} {made[key]}" for key in ("mode", "points", "seed") if key in made)
+    return f"{name} ({more})" if more else name
+
+
+def checked(version: Version) -> list[str]:
+    """What the market's own check did with a version that passed it, in the order in which it was done."""
+    if version.checked is None or version.status not in (Version.Status.USABLE, Version.Status.WITHDRAWN):
+        return []
+    points = version.report.get("points")
+    inside = {
+        "safetensors": "the header read by our own reader, and the tensors held against the architecture that the manifest names",
+        "skops": "every class in it held against the list of those that may be loaded, trees and arrays checked",
+        "onnx": "every operator held against the list of those that may run, no data outside the file",
+        "predictor": "each of its members checked by its own format",
+    }
+    return [
+        "the format told by the file's structure, not by its name",
+        *([inside[version.format]] if version.format in inside else []),
+        f"run in the sandbox on {f'the {points:,} points' if points else 'the points'} of its own specification",
+        "answers finite, of the shape that the manifest declares" + (", probabilities that sum to 1" if version.task == "classification" else ""),
+        "one row alone answered as among others",
+        *(["the published statistics held against the tensors"] if version.report.get("statistics") else []),
+    ]
+
+
+def evaluation(version: Version) -> dict[str, Any]:
+    """What is known of its quality: `rows` [{metric, value, low, high, unit, on, how, by}], who measured in `by`; `facts`, what else the owner says.
+
+    `by` is "market" only for what a reuse job here measured, read from the job itself: a manifest can claim anything.
+    """
+    said = version.manifest.get("evaluation") or {}
+    measured = [row for job in _made_by(version) for row in _of_job(job)]
+    stated = _stated(said)
+    known = {(row["metric"], row["value"]) for row in measured}
+    used = {"metric", "value", "score", "low", "high", "unit", "rows", "method", "nested"} if stated else set()
+    facts = {name.replace("_", " "): value for name, value in said.items() if name not in used and isinstance(value, str | int | float)}
+    return {"rows": measured + [row for row in stated if (row["metric"], row["value"]) not in known], "facts": facts}
+
+
+def _made_by(version: Version) -> list[Any]:
+    return [job for job in version.made_by.all() if job.status == "done"]
+
+
+def _of_job(job: Any) -> list[dict[str, Any]]:
+    found = job.evidence or {}
+    chosen = next((row for row in found.get("leaderboard") or [] if row.get("chosen")), None)
+    rows = [] if chosen is None else [_row(found, chosen, how=f"{chosen.get('method', 'reuse')}, cross-validated on rows of the task", by="market")]
+    if found.get("nested"):
+        rows.append(_row(found, found["nested"], how="the whole choice, by nested cross-validation", by="market"))
+    return rows
+
+
+def _stated(said: dict[str, Any]) -> list[dict[str, Any]]:
+    if not isinstance(said.get("metric"), str):
+        return []
+    how = said["method"][:80] if isinstance(said.get("method"), str) else "as its manifest says"
+    rows = [_row(said, said, how=how, by="owner")]
+    if isinstance(said.get("nested"), dict):
+        rows.append(_row(said, said["nested"], how="nested cross-validation", by="owner"))
+    return [row for row in rows if row["value"] is not None]
+
+
+def _row(of: dict[str, Any], found: dict[str, Any], *, how: str, by: str) -> dict[str, Any]:
+    number = lambda key: found[key] if isinstance(found.get(key), int | float) and not isinstance(found.get(key), bool) and math.isfinite(found[key]) else None  # noqa: E731
+    value = number("value") if number("value") is not None else number("score")
+    unit = of.get("unit") if isinstance(of.get("unit"), str) else ""
+    return {"metric": str(of.get("metric") or "score")[:60], "value": value, "low": number("low"), "high": number("high"), "unit": unit, "on": of.get("rows"), "how": how, "by": by}
+
+
+def try_template() -> Any:
+    """The part of the page on which a model is tried; None where the market has none."""
+    try:
+        return select_template(["jobs/_try.html"])
+    except TemplateDoesNotExist:
+        return None
 
 
 def snippets(request: HttpRequest, version: Version) -> list[dict[str, str]]:

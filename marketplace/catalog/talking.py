@@ -8,7 +8,9 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
+from marketplace.accounts import notices
 from marketplace.accounts.models import User
+from marketplace.accounts.services import may_write
 from marketplace.catalog import cards, services
 from marketplace.catalog.models import Comment, Learnware, Like, Report, Version
 from marketplace.errors import Refused
@@ -17,11 +19,6 @@ from reuse.manifest import MAX_CARD
 log = logging.getLogger(__name__)
 A_MINUTE = 30  # comments and, apart from them, reports that one person may write
 MAX_COMMENT, MAX_WORDS = 5_000, 2_000
-
-
-def writes_for(user: Any, owner: User) -> bool:
-    """Whether a person may act in the owner's name."""
-    return user.is_authenticated and (user.pk == owner.pk or User.objects.acts_for(user).filter(pk=owner.pk).exists())
 
 
 # --- likes ------------------------------------------------------------------------------------
@@ -54,7 +51,7 @@ def _liked(learnware: Learnware, change: int) -> int:
 
 def write_card(learnware: Learnware, by: User, card: str) -> None:
     """Put a card in place of those of the versions; an empty one gives way to them again."""
-    if not writes_for(by, learnware.owner):
+    if not may_write(by, learnware.owner):
         raise Refused("not-yours", "Only those who may write for its owner may change the card.", status=403)
     card = card.replace("\r\n", "\n").strip()
     if len(card) > MAX_CARD:
@@ -70,7 +67,7 @@ def write_card(learnware: Learnware, by: User, card: str) -> None:
 def comments(learnware: Learnware, reader: Any) -> QuerySet[Comment]:
     """What a reader may see of the discussion, oldest first: hidden comments only as staff or as those who wrote or hid them."""
     said = Comment.objects.filter(learnware=learnware).select_related("author")
-    if reader.is_authenticated and (reader.is_staff or writes_for(reader, learnware.owner)):
+    if may_write(reader, learnware.owner):
         return said
     return said.filter(Q(is_hidden=False) | Q(author_id=reader.pk)) if reader.is_authenticated else said.filter(is_hidden=False)
 
@@ -103,7 +100,7 @@ def unsay(comment: Comment, by: User) -> None:
 
 def hide(comment: Comment, by: User, *, hidden: bool = True) -> None:
     """Hide a comment, or show it again: for those who write for the learnware's owner, and for staff."""
-    if not (by.is_staff or writes_for(by, comment.learnware.owner)):
+    if not may_write(by, comment.learnware.owner):
         raise Refused("not-yours", "Only the learnware's owner and moderators may hide a comment.", status=403)
     comment.is_hidden = hidden
     comment.save(update_fields=["is_hidden"])
@@ -178,12 +175,8 @@ def waiting() -> dict[str, int]:
 
 
 def _tell(user: User | None, kind: str, words: str, address: str) -> None:
-    try:
-        from marketplace.accounts.notices import tell
-    except ImportError:
-        return
     if user is not None:
-        tell(user, kind, words, address)
+        notices.tell(user, kind, words, address)
 
 
 def _short(words: str, most: int = 120) -> str:
@@ -191,4 +184,4 @@ def _short(words: str, most: int = 120) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-__all__ = ["comments", "complain", "dismiss", "hide", "like", "reword", "say", "unlike", "unsay", "uphold", "waiting", "write_card", "writes_for"]
+__all__ = ["comments", "complain", "dismiss", "hide", "like", "reword", "say", "unlike", "unsay", "uphold", "waiting", "write_card"]
