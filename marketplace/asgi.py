@@ -4,12 +4,16 @@ import os
 import threading
 import warnings
 
-from django.core.asgi import get_asgi_application
+import django
 
 # WhiteNoise's static files are read whole, and are small; downloads stream (marketplace/catalog/files.py).
 warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from marketplace.streaming import Handler  # noqa: E402 - the settings are read only now
+
+application = Handler()
 
 from marketplace.matching import index  # noqa: E402 - the apps are loaded only now
 
