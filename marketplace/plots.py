@@ -126,6 +126,52 @@ def learning(rows: list[dict]) -> SafeString:
     return frame.svg(drawn, f"Loss by epoch, from {rows[0]['train']:.3g} to {rows[-1]['train']:.3g}")
 
 
+def residuals(pairs: list[list[float]], unit: str = "") -> SafeString:
+    """Predicted against how far that was off, one circle a row, with the line of no error; empty for fewer than two points."""
+    points = [(float(said), float(said) - float(actual)) for said, actual in pairs if _finite(said) and _finite(actual)]
+    if len(points) < 2:
+        return mark_safe("")
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    beside = f", {unit}" if unit else ""
+    frame = _Frame((min(xs), max(xs)), (min(*ys, 0.0), max(*ys, 0.0)), f"predicted{beside}", f"predicted − actual{beside}")
+    left, right = frame.at(frame.left, 0.0), frame.at(frame.left + frame.span, 0.0)
+    marks = "".join('<circle class="one" cx="{}" cy="{}" r="3.5"/>'.format(*frame.at(x, y).split(" ")) for x, y in points)
+    over = sum(y > 0 for y in ys)
+    return frame.svg(f'<path class="line-two" d="M{left}L{right}"/>{marks}', f"Errors of {len(points)} rows by what was predicted: {over} too high, {sum(y < 0 for y in ys)} too low")
+
+
+def reliability(bins: list[dict]) -> SafeString:
+    """How often answers are right that are so sure: a bar for each bin, and the line on which both agree."""
+    held = [row for row in bins if row.get("rows") and _finite(row.get("sure")) and _finite(row.get("right"))]
+    if not held:
+        return mark_safe("")
+    frame = _Frame((0.0, 1.0), (0.0, 1.0), "how sure the predictor is", "share that is right")
+    frame.low, frame.high = 0.0, 1.0  # shares have no margin
+    most, drawn = max(row["rows"] for row in held), []
+    for row in held:
+        (x1, y1), (x2, y0) = (tuple(map(float, at.split(" "))) for at in (frame.at(row["from"], row["right"]), frame.at(row["to"], 0.0)))
+        kind = "soft-one" if row["rows"] < max(5, most / 50) else "bar"
+        drawn.append(f'<rect class="{kind}" x="{x1 + 2:.1f}" y="{y1:.1f}" width="{x2 - x1 - 4:.1f}" height="{max(y0 - y1, 0.8):.1f}"><title>sure {row["sure"]:.0%}, right {row["right"]:.0%}, {row["rows"]} rows</title></rect>')
+        drawn.append('<circle class="two" cx="{}" cy="{}" r="4"/>'.format(*frame.at(row["sure"], row["right"]).split(" ")))
+    line = f'<path class="line-two" d="M{frame.at(0, 0)}L{frame.at(1, 1)}" stroke-dasharray="5 4"/>'
+    said = "; ".join(f"sure {row['sure']:.0%}: right {row['right']:.0%} of {row['rows']} rows" for row in held)
+    return frame.svg("".join(drawn) + line, said)
+
+
+def lane(parts: list[tuple[float, str]], whole: float) -> SafeString:
+    """Seconds of one member after another, (seconds, class) each, on a scale where `whole` seconds fill the bar."""
+    at, drawn = 0.0, []
+    for value, kind in parts:
+        width = 100 * max(0.0, float(value)) / whole if whole > 0 else 0.0
+        if width > 0:
+            drawn.append(f'<rect class="{kind}" x="{at:.2f}" y="2" width="{max(width, 0.4):.2f}" height="10"/>')
+        at += width
+    return format_html(
+        '<svg class="plot strip-bar" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true"><rect class="bar-back" y="2" width="100" height="10" rx="2"/>{}</svg>',
+        mark_safe("".join(drawn)),
+    )
+
+
 class _Frame:
     """Axes with a few round ticks, for lines over a plane."""
 

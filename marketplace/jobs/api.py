@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -16,9 +17,21 @@ from marketplace.accounts.permissions import ReadsOpenly
 from marketplace.catalog import files
 from marketplace.catalog.serializers import VersionDetail
 from marketplace.errors import Refused
-from marketplace.jobs import methods, services
-from marketplace.jobs.models import ReuseJob
-from marketplace.jobs.serializers import JobListRow, JobPage, JobProof, JobRequest, JobRow, MethodRow, OfferRequest, Proposal
+from marketplace.jobs import listing, methods, services, trying
+from marketplace.jobs.models import ReuseJob, Trial
+from marketplace.jobs.serializers import (
+    JobListRow,
+    JobPage,
+    JobProof,
+    JobRequest,
+    JobRow,
+    MethodRow,
+    OfferRequest,
+    PredictRequest,
+    Proposal,
+    TrialRequest,
+    TrialRow,
+)
 from marketplace.matching.models import Match
 from marketplace.parsers import StrictJson
 from marketplace.rest import Page
@@ -47,10 +60,10 @@ class JobList(APIView):
     parser_classes = [StrictJson, MultiPartParser]
     scopes = {"GET": "read", "POST": "run"}
 
-    @extend_schema(operation_id="jobs_list", responses=JobPage, tags=["jobs"])
+    @extend_schema(operation_id="jobs_list", responses=JobPage, parameters=[OpenApiParameter(name, str, description=words) for name, words in listing.FILTERS.items()], tags=["jobs"])
     def get(self, request: Request) -> Response:
         """Your jobs, newest first."""
-        jobs = ReuseJob.objects.filter(owner=request.user).whole()
+        jobs = listing.narrowed(ReuseJob.objects.filter(owner=request.user), listing.read(request.query_params)).whole()
         page = Page()
         rows = page.paginate_queryset(jobs, request, view=self)
         return page.get_paginated_response(JobListRow(rows, many=True).data)
@@ -122,6 +135,61 @@ class JobOffer(APIView):
         asked.is_valid(raise_exception=True)
         version = services.offer(_job(request, job_id), request.user, **asked.validated_data)
         return Response(VersionDetail(version, context={"request": request}).data, status=status.HTTP_202_ACCEPTED)
+
+
+class JobPredict(APIView):
+    parser_classes = [StrictJson, MultiPartParser]
+    throttle_classes = [trying.TrialRate]
+    scopes = {"POST": "run"}
+
+    @extend_schema(request=PredictRequest, responses={202: TrialRow}, tags=["jobs"])
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Predict the rows of a CSV file, or a few rows as they are, with a job's result; ask for the answer at the trial's address."""
+        asked = PredictRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return _trying(trying.predict(job=_job(request, job_id), user=request.user, **asked.validated_data))
+
+
+class VersionTry(APIView):
+    throttle_classes = [trying.TrialRate]
+    scopes = {"POST": "run"}
+
+    @extend_schema(request=TrialRequest, responses={202: TrialRow}, tags=["jobs"])
+    def post(self, request: Request, owner: str, name: str, number: str) -> Response:
+        """Put a few rows before a learnware that you may use; ask for the answer at the trial's address."""
+        asked = TrialRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = trying.find_version(request.user, owner, name, number)
+        if version is None:
+            raise Http404
+        return _trying(trying.try_version(version=version, user=request.user, rows=asked.validated_data["rows"]))
+
+
+class TrialDetail(APIView):
+    @extend_schema(responses=TrialRow, tags=["jobs"])
+    def get(self, request: Request, trial_id: UUID) -> Response:
+        """One of your trials: its state, and the first answers once it is done."""
+        return Response(TrialRow(_trial(request, trial_id)).data)
+
+
+class TrialFile(APIView):
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY}, tags=["jobs"])
+    def get(self, request: Request, trial_id: UUID) -> Response:
+        """The rows that were sent, each with its answer, as CSV."""
+        trial = _trial(request, trial_id)
+        if trial.output is None:
+            raise Refused("no-file", f"This trial has no file of answers; it is {trial.state}.", hint="Only a file is answered with a file: read `answer`.", status=409)
+        return files.answer(request, trial.output, name=f"predicted-{str(trial.pk)[:8]}.csv", content_type="text/csv; charset=utf-8")
+
+
+def _trying(trial: Trial) -> Response:
+    address = reverse("api:trial", args=[trial.pk])
+    return Response(TrialRow(trial).data, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+
+
+def _trial(request: Request, trial_id: UUID) -> Trial:
+    """A trial of the user who asks; of somebody else's not even that it exists."""
+    return get_object_or_404(Trial.objects.visible_to(request.user).whole(), pk=trial_id)
 
 
 def _job(request: Request, job_id: UUID) -> ReuseJob:

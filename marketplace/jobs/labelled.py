@@ -6,6 +6,7 @@ NumPy and the csv module only: the web process reads with it.
 import csv
 import io
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -43,6 +44,30 @@ def read_rows(file: BinaryIO, *, space: Any) -> dict[str, np.ndarray]:
     if len(rows) < MIN_FREE:
         raise _no(f"A table without labels must have at least {MIN_FREE} rows; got {len(rows)}.", "Add rows: they need no labels.")
     return _columns(header, rows, space)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole file: `columns` of the space as arrays of n, and every cell as it was written, by `header` and `rows`."""
+
+    columns: dict[str, np.ndarray]
+    header: list[str]
+    rows: list[list[str]]
+
+
+def read_table(file: BinaryIO, *, space: Any, most: int) -> Table:
+    """A file to be answered row by row: empty cells may be anywhere, other columns are kept aside. Refused says what is wrong."""
+    header, rows = _rows(file)
+    _check_header(header, [column.name for column in space.columns], None)
+    if not 1 <= len(rows) <= most:
+        raise _no(f"A table must have 1 to {most:,} rows here; got {len(rows):,}.",
+                  "Add rows under the header." if not rows else "Send it in parts, or download the model and predict on your own machine.")
+    columns = {}
+    for column in space.columns:
+        here = header.index(column.name)
+        values = [(line, row[here]) for line, row in rows]
+        columns[column.name] = _numbers(column.name, values) if column.type == "numeric" else _texts(values)
+    return Table(columns, header, [row for _, row in rows])
 
 
 Cell = tuple[int, str]  # a value with the line it stands in
@@ -98,8 +123,9 @@ def _check_header(header: list[str], wanted: list[str], target: str | None) -> N
                   "Name the column of labels with `target`.", column=target)
     missing = [name for name in wanted if name not in header]
     if missing:
+        over = [name for name in header if name not in wanted and name != target]
         hint = "Separate the values with commas, not semicolons." if len(header) == 1 and ";" in header[0] else \
-            "Name the columns as the space does."
+            f"Name the columns as the space does. The file has, besides: {_some(over)}." if over else "Name the columns as the space does."
         raise _no(f"The table must have all {len(wanted)} columns of the space; missing: {_some(missing)}.", hint)
 
 

@@ -16,6 +16,8 @@ from marketplace.matching.models import Match
 
 WORKER_LOST = "worker lost"
 ETA_FROM = 0.15  # of the work; before, its pace says little
+ETA_AFTER_S = 3.0
+ETA_MOVES = 0.3  # how far one report may pull the end that was foreseen towards what the pace now says
 
 
 class ReuseMethod(models.Model):
@@ -63,7 +65,7 @@ class ReuseJobQuerySet(models.QuerySet):
 
     def whole(self) -> "ReuseJobQuerySet":
         members = models.Prefetch("members", JobMember.objects.select_related("version__learnware__owner", "version__base__learnware__owner"))
-        return self.select_related("owner", "space", "result", "match").prefetch_related(members)
+        return self.select_related("owner", "space", "result", "match").prefetch_related(members, models.Prefetch("offered", Version.objects.whole()))
 
 
 class ReuseJob(models.Model):
@@ -112,12 +114,15 @@ class ReuseJob(models.Model):
     stage = models.CharField(max_length=40, blank=True)
     progress = models.FloatField(default=0.0)
     message = models.CharField(max_length=300, blank=True)
+    ends = models.DateTimeField(null=True, blank=True)  # when this attempt is foreseen to end
+    lanes = models.JSONField(default=list)  # how far each member is: [{"state", "rows", "of", "fetching_s", "loading_s", "answering_s"}], by position
     learning = models.JSONField(default=list)  # the loss curve so far: [{"method", "epoch", "train", "validation", ...}]
     error = models.JSONField(null=True, blank=True)  # {code, message, hint}
 
     evidence = models.JSONField(default=dict)
     lineage = models.JSONField(default=dict)
     result = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="result_of")
+    offered = models.ManyToManyField(Version, related_name="made_by", blank=True)  # what the result was offered as
 
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     queued = models.DateTimeField(auto_now_add=True)  # when a doorbell was last rung for it
@@ -141,11 +146,11 @@ class ReuseJob(models.Model):
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left if this attempt goes on as it went so far; None while that would be a guess."""
-        if self.status != self.Status.RUNNING or self.started is None or self.progress < ETA_FROM:
+        """Seconds until this attempt is foreseen to end; None while that would be a guess, and once the guess has proved wrong."""
+        if self.status != self.Status.RUNNING or self.ends is None:
             return None
-        elapsed = (timezone.now() - self.started).total_seconds()
-        return round(max(0.0, elapsed * (1 - self.progress) / self.progress), 1)
+        left = (self.ends - timezone.now()).total_seconds()
+        return round(left, 1) if left > 0 else None
 
     # --- moves of a worker ------------------------------------------------------------------
 
@@ -163,6 +168,8 @@ class ReuseJob(models.Model):
                 stage="starting",
                 progress=0.0,
                 message="",
+                ends=None,
+                lanes=[],
                 learning=[],
             )
             if not taken:
@@ -180,7 +187,19 @@ class ReuseJob(models.Model):
         self._held(token, lease_until=timezone.now() + _lease())
 
     def report(self, token: str, *, stage: str, progress: float, message: str) -> None:
-        self._held(token, stage=stage[:40], progress=min(max(progress, 0.0), 1.0), message=message[:300])
+        progress = min(max(progress, 0.0), 1.0)
+        self.ends = self._foreseen(progress)
+        self._held(token, stage=stage[:40], progress=progress, message=message[:300], ends=self.ends)
+
+    def went_on(self, token: str, epoch: int) -> None:
+        """This attempt trains on from the checkpoint that the one before it left."""
+        log = [*self.attempt_log[:-1], {**self.attempt_log[-1], "from_epoch": epoch}]
+        self._held(token, attempt_log=log)
+        self.attempt_log = log
+
+    def moved(self, token: str, lanes: list[dict]) -> None:
+        """How far each member is, for the page."""
+        self._held(token, lanes=lanes)
 
     def learned(self, token: str, curve: list[dict]) -> None:
         """The loss curve so far, for the page."""
@@ -231,6 +250,15 @@ class ReuseJob(models.Model):
 
     # --- inside -----------------------------------------------------------------------------
 
+    def _foreseen(self, progress: float) -> Any:
+        """The end at the pace so far, pulled only a part of the way from what was foreseen before: stages differ in pace, and a time that jumps is no help."""
+        now = timezone.now()
+        elapsed = (now - self.started).total_seconds() if self.started else 0.0
+        if progress < ETA_FROM or elapsed < ETA_AFTER_S:
+            return None
+        by_pace = now + timedelta(seconds=elapsed * (1 - progress) / progress)
+        return by_pace if self.ends is None or self.ends < now else self.ends + ETA_MOVES * (by_pace - self.ends)
+
     def _held(self, token: str, /, **changes: Any) -> None:
         held = ReuseJob.objects.filter(pk=self.pk, token=token, status=self.Status.RUNNING)
         if not token or not held.update(**changes):
@@ -271,3 +299,136 @@ class JobMember(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["job", "version"], name="a_member_once_per_job")]
+
+
+class TrialQuerySet(models.QuerySet):
+    def visible_to(self, user: Any, visitor: str = "") -> "TrialQuerySet":
+        """One's own; of somebody who is not signed in, those of the same browser."""
+        if user is not None and user.is_authenticated:
+            return self.filter(owner=user)
+        return self.filter(owner=None, visitor=visitor) if visitor else self.none()
+
+    def open(self) -> "TrialQuerySet":
+        return self.filter(state__in=Trial.OPEN)
+
+    def abandoned(self) -> "TrialQuerySet":
+        """Running, but whoever ran it has not been heard of within the lease."""
+        return self.filter(state=Trial.State.RUNNING, lease_until__lt=timezone.now())
+
+    def waiting_since(self, seconds: float) -> "TrialQuerySet":
+        """Waiting, and no doorbell for so long that the last one may be lost; oldest first."""
+        return self.filter(state=Trial.State.WAITING, rung__lt=timezone.now() - timedelta(seconds=seconds)).order_by("rung")
+
+    def expired(self) -> "TrialQuerySet":
+        return self.filter(expires__lt=timezone.now())
+
+    def whole(self) -> "TrialQuerySet":
+        return self.select_related("version__learnware__owner", "version__space", "job__space", "job__result", "output")
+
+
+def _tomorrow() -> Any:
+    return timezone.now() + timedelta(days=1)
+
+
+class Trial(models.Model):
+    """Somebody's rows put before one model: a learnware, or the result of a job. Gone after a day, its input as soon as it is over.
+
+        waiting ──claim──► running ──finish──► done
+           ▲                  │ └─────fail───► failed
+           └─────requeue──────┘
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    OPEN = (State.WAITING, State.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
+    visitor = models.CharField(max_length=64, blank=True)  # of somebody who is not signed in: a digest of their session
+    version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
+    job = models.ForeignKey(ReuseJob, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
+    rows = models.JSONField(null=True, blank=True)  # {column: [values]}, where few rows came
+    input = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="input_of")  # where a file came; deleted when it is over
+    count = models.PositiveIntegerField()  # of rows
+
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING, db_index=True)
+    token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    answer = models.JSONField(null=True, blank=True)  # the first rows with their answers
+    output = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="output_of")  # all of them, as CSV
+    error = models.JSONField(null=True, blank=True)  # {code, message, hint}
+
+    created = models.DateTimeField(auto_now_add=True)
+    rung = models.DateTimeField(auto_now_add=True)  # when a doorbell was last rung for it
+    started = models.DateTimeField(null=True, blank=True)
+    ended = models.DateTimeField(null=True, blank=True)
+    expires = models.DateTimeField(default=_tomorrow, db_index=True)
+
+    objects = TrialQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created"]
+        constraints = [models.CheckConstraint(condition=Q(version=None, job__isnull=False) | Q(version__isnull=False, job=None), name="one_thing_is_tried")]
+
+    def __str__(self) -> str:
+        return f"trial {self.id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("trial", args=[self.id])
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+    @property
+    def space(self) -> Space:
+        return (self.version or self.job).space
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the attempt that ended it took."""
+        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
+
+    def claim(self) -> str:
+        """Take it and return the fencing token; WrongState when it is not to be had."""
+        now, token = timezone.now(), secrets.token_hex(16)
+        free = Q(state=self.State.WAITING) | Q(state=self.State.RUNNING, lease_until__lt=now)
+        if not Trial.objects.filter(free, pk=self.pk, attempts__lt=settings.JOB_MAX_ATTEMPTS).update(
+            state=self.State.RUNNING, token=token, lease_until=now + _lease(), attempts=F("attempts") + 1, started=now
+        ):
+            raise WrongState(f"Trial {self.pk} can not be claimed: it runs elsewhere or is over.")
+        self.refresh_from_db()
+        return token
+
+    def heartbeat(self, token: str) -> None:
+        self._held(token, lease_until=timezone.now() + _lease())
+
+    def finish(self, token: str, *, answer: dict, output: Artifact | None) -> None:
+        self._end(token, self.State.DONE, answer=answer, output=output)
+
+    def fail(self, token: str, error: dict) -> None:
+        self._end(token, self.State.FAILED, error=error)
+
+    def requeue(self) -> None:
+        """Abandoned to waiting, or, after the last attempt, to failed."""
+        changes: dict[str, Any] = {"state": self.State.WAITING, "rung": timezone.now()}
+        if self.attempts >= settings.JOB_MAX_ATTEMPTS:
+            changes = {"state": self.State.FAILED, "ended": timezone.now(), "rows": None, "input": None,
+                       "error": _poison(self.attempts, WORKER_LOST) | {"message": f"The model took its worker down {self.attempts} times and is not tried again."}}
+        if not Trial.objects.abandoned().filter(pk=self.pk, token=self.token).update(token="", lease_until=None, **changes):
+            raise WrongState(f"Trial {self.pk} is not abandoned any more.")
+        self.refresh_from_db()
+
+    def _held(self, token: str, /, **changes: Any) -> None:
+        if not token or not Trial.objects.filter(pk=self.pk, token=token, state=self.State.RUNNING).update(**changes):
+            raise WrongState(f"Trial {self.pk} is not held by this worker any more.")
+
+    def _end(self, token: str, state: str, **changes: Any) -> None:
+        # What came in is let go of in the same UPDATE; its bytes are deleted by whoever called.
+        self._held(token, state=state, ended=timezone.now(), lease_until=None, token="", rows=None, input=None, **changes)
+        self.refresh_from_db()

@@ -17,9 +17,9 @@ from reuse.manifest import LICENCES
 
 
 def offer(
-    job: ReuseJob, by: Any, *, name: str, version: str = "1.0.0", title: str = "", licence: str = "", card: str = ""
+    job: ReuseJob, by: Any, *, name: str, version: str = "1.0.0", title: str = "", licence: str = "", card: str = "", owner: str = "", visibility: str = "",
 ) -> Version:
-    """Submit the job's result as a learnware of `by`; it is checked like any other."""
+    """Submit the job's result as a learnware of `by`, or of the organisation `owner` that they write for; it is checked like any other."""
     if job.owner_id != by.pk:
         raise Refused("not-yours", "Only its owner may offer the result of a job.", status=403)
     if job.status != ReuseJob.Status.DONE or job.result_id is None:
@@ -35,7 +35,10 @@ def offer(
         model = folder / "offer" / manifest["model"]["file"]
         with model.open("rb") as file:
             upload = UploadedFile(file=file, name=model.name, size=model.stat().st_size)
-            return catalog.submit(owner=by, manifest=manifest, model=upload, specification=(folder / "offer" / offering.SPECIFICATION).read_bytes())
+            made = catalog.submit(owner=by, manifest=manifest | ({"owner": owner} if owner else {}), model=upload, visibility=visibility,
+                                  specification=(folder / "offer" / offering.SPECIFICATION).read_bytes())
+    job.offered.add(made)
+    return made
 
 
 def _licence(job: ReuseJob, asked: str) -> str:

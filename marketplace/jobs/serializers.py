@@ -6,7 +6,8 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from marketplace.jobs.models import ReuseJob
+from marketplace.catalog.models import Learnware
+from marketplace.jobs.models import ReuseJob, Trial
 
 
 class JsonField(serializers.JSONField):
@@ -38,6 +39,33 @@ class OfferRequest(serializers.Serializer):
     title = serializers.CharField(max_length=160, required=False, allow_blank=True)
     licence = serializers.CharField(max_length=40, required=False, allow_blank=True)
     card = serializers.CharField(max_length=64 * 1024, required=False, allow_blank=True, trim_whitespace=False)
+    owner = serializers.CharField(max_length=150, required=False, allow_blank=True, help_text="An organisation that you write for; yourself when left out.")
+    visibility = serializers.ChoiceField(choices=Learnware.Visibility.choices, required=False, help_text="Of a new learnware; public when left out.")
+
+
+class TrialRequest(serializers.Serializer):
+    """{"rows": {"area": [80, 120], "town": ["Kiel", "Bonn"]}}: the columns of the learnware's space, each with one value a row."""
+
+    rows = serializers.DictField(child=serializers.ListField(), help_text="Columns with 1 to 100 values each; null where one is not known.")
+
+
+class PredictRequest(serializers.Serializer):
+    file = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV with the columns of the space; at most 16 MB and 50,000 rows.")
+    rows = JsonField(required=False, help_text='Or a few rows: {"column": [value, …]}.')
+
+
+class TrialAnswer(serializers.Serializer):
+    """The first answers: 20 of a file, all of rows that came without one."""
+
+    target = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["classes", "value"])
+    unit = serializers.CharField()
+    classes = serializers.ListField(child=serializers.CharField())
+    rows = serializers.DictField(help_text="The columns as the model read them.")
+    values = serializers.ListField(child=serializers.FloatField(), required=False)
+    labels = serializers.ListField(child=serializers.CharField(), required=False)
+    probabilities = serializers.ListField(required=False, allow_null=True, help_text="In the order of classes; null where there are more than 50.")
+    likeliest = serializers.ListField(required=False, help_text="The five likeliest classes of each row, with their probabilities.")
 
 
 class MethodRow(serializers.Serializer):
@@ -75,6 +103,7 @@ class JobAttempt(serializers.Serializer):
     started = serializers.DateTimeField()
     ended = serializers.DateTimeField(allow_null=True)
     reason = serializers.CharField()
+    from_epoch = serializers.IntegerField(required=False, help_text="Where training went on from the checkpoint of the attempt before.")
 
 
 class JobRow(serializers.Serializer):
@@ -99,6 +128,8 @@ class JobRow(serializers.Serializer):
     started = serializers.DateTimeField(allow_null=True)
     ended = serializers.DateTimeField(allow_null=True)
     members = serializers.SerializerMethodField()
+    lanes = serializers.ListField(help_text="How far each member is, in the order of members: state, rows, of, fetching_s, loading_s, answering_s.")
+    offered = serializers.SerializerMethodField(help_text="The learnwares that the result was offered as.")
     learning = serializers.ListField(help_text="Points of the loss curve so far: method, epoch, train, validation.")
     error = JobError(allow_null=True)
     evidence = serializers.DictField()
@@ -111,10 +142,38 @@ class JobRow(serializers.Serializer):
             for m in job.members.all()
         ]
 
+    def get_offered(self, job: ReuseJob) -> list[str]:
+        return [version.reference for version in job.offered.all()]
+
     def get_result(self, job: ReuseJob) -> JobFile(allow_null=True):
         if job.result_id is None:
             return None
         return {"url": reverse("api:job-result", args=[job.pk]), "sha256": job.result_id, "size": job.result.size}
+
+
+class TrialRow(serializers.Serializer):
+    """A trial as whoever asked for it sees it."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField(source="get_absolute_url")
+    of = serializers.SerializerMethodField(help_text="The learnware's reference, or the job's id.")
+    state = serializers.ChoiceField(choices=Trial.State.choices)
+    count = serializers.IntegerField(help_text="Rows that came.")
+    attempts = serializers.IntegerField()
+    seconds = serializers.FloatField(allow_null=True)
+    answer = TrialAnswer(allow_null=True)
+    file = serializers.SerializerMethodField(help_text="All answers as CSV, where a file came.")
+    error = JobError(allow_null=True)
+    created = serializers.DateTimeField()
+    expires = serializers.DateTimeField(help_text="When it is deleted.")
+
+    def get_of(self, trial: Trial) -> str:
+        return trial.version.reference if trial.version_id else str(trial.job_id)
+
+    def get_file(self, trial: Trial) -> JobFile(allow_null=True):
+        if trial.output_id is None:
+            return None
+        return {"url": reverse("api:trial-file", args=[trial.pk]), "sha256": trial.output_id, "size": trial.output.size}
 
 
 class ProposedMember(serializers.Serializer):
@@ -137,7 +196,7 @@ class JobProof(serializers.Serializer):
 class JobListRow(JobRow):
     """A job in a list: without what only its own page shows."""
 
-    evidence = lineage = attempt_log = params = learning = None
+    evidence = lineage = attempt_log = params = learning = lanes = offered = None
 
 
 class JobPage(serializers.Serializer):

@@ -1,5 +1,6 @@
 """What a user does here: ask for a reuse, cancel it, offer what came of it."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from marketplace.jobs.offering import offer
 from marketplace.matching.models import Match
 from marketplace.matching.services import read_requirement
 
-__all__ = ["cancel", "offer", "proposal", "request_reuse"]
+__all__ = ["cancel", "offer", "proposal", "request_again", "request_reuse"]
 
 
 def request_reuse(
@@ -64,6 +65,23 @@ def request_reuse(
         for item in stored.values():
             artifacts.drop(item)
         raise
+
+
+def request_again(first: ReuseJob, *, owner: Any, data: UploadedFile | None = None, rows: UploadedFile | None = None, **settings: Any) -> ReuseJob:
+    """Queue a job on the members and rows of another of one's own, with other settings; rows that come now stand in for those that came then."""
+    if first.owner_id != owner.pk:
+        raise Refused("not-yours", "Only its owner may run a job again: it brings their rows.", status=403)
+    asked: dict[str, Any] = {"match": first.match} if first.match_id else {"members": [{"reference": m.version.reference, "weight": m.weight} for m in first.members.all()]}
+    if not first.match_id and first.requirement_id:
+        asked["requirement"] = artifacts.read(first.requirement_id)
+    return request_reuse(owner=owner, data=data or _kept(first.data_id), rows=rows or _kept(first.rows_id), **asked, **settings)
+
+
+def _kept(sha256: str | None) -> UploadedFile | None:
+    if not sha256:
+        return None
+    content = artifacts.read(sha256)
+    return UploadedFile(file=io.BytesIO(content), name="rows.csv", content_type="text/csv", size=len(content))
 
 
 def proposal(match: Match, method: str, user: Any) -> dict[str, Any]:

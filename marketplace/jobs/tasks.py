@@ -9,7 +9,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from marketplace.jobs import endings
-from marketplace.jobs.models import ReuseJob, WrongState
+from marketplace.jobs.models import ReuseJob, Trial, WrongState
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,17 @@ def run_job(job_id: str) -> None:
     worker.run(UUID(job_id))
 
 
+@shared_task(time_limit=300)
+def run_trial(trial_id: str) -> None:
+    from marketplace.jobs import worker  # loads torch, which the web does without
+
+    worker.run_trial(UUID(trial_id))
+
+
 @shared_task
 def reap() -> None:
-    """Put abandoned jobs back (or end them), and ring again for those that wait too long."""
+    """Put abandoned jobs and trials back (or end them), ring again for those that wait too long, and delete trials whose day is over."""
+    _reap_trials()
     for job in ReuseJob.objects.abandoned():
         try:
             job.requeue()
@@ -40,6 +48,35 @@ def reap() -> None:
     for pk in ReuseJob.objects.waiting_since(WAIT_S).values_list("pk", flat=True)[:AT_ONCE]:
         ReuseJob.objects.filter(pk=pk, status=ReuseJob.Status.QUEUED).update(queued=timezone.now())
         ring(pk, expires=10 * WAIT_S)
+
+
+def _reap_trials() -> None:
+    from marketplace.jobs import trying
+
+    for trial in Trial.objects.abandoned():
+        sent = trial.input_id
+        try:
+            trial.requeue()
+        except WrongState:
+            continue  # its worker lives after all, or another reaper was faster
+        log.warning("trial %s was abandoned by its worker and is now %s", trial.pk, trial.state)
+        if trial.state == Trial.State.WAITING:
+            ring_for_trial(trial.pk)
+        else:
+            trying.forget(sent)
+    for pk in Trial.objects.waiting_since(WAIT_S).values_list("pk", flat=True)[:AT_ONCE]:
+        Trial.objects.filter(pk=pk, state=Trial.State.WAITING).update(rung=timezone.now())
+        ring_for_trial(pk, expires=10 * WAIT_S)
+    if gone := trying.sweep():
+        log.info("swept %s trials", gone)
+
+
+def ring_for_trial(trial_id: UUID, *, expires: float | None = None) -> None:
+    """Tell the workers that a trial waits; `reap` rings again where the broker is down."""
+    try:
+        run_trial.apply_async([str(trial_id)], expires=expires, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("no doorbell for trial %s (%s); the reaper will ring", trial_id, error)
 
 
 def ring(job_id: UUID, *, expires: float | None = None) -> None:

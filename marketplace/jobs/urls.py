@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.jobs import api, views
+from marketplace.jobs import api, trials, views
 
 api_urls = [
     path("methods", api.MethodList.as_view(), name="methods"),
@@ -14,6 +14,10 @@ api_urls = [
     path("jobs/<uuid:job_id>/evidence", api.JobEvidence.as_view(), name="job-evidence"),
     path("jobs/<uuid:job_id>/card", api.JobCard.as_view(), name="job-card"),
     path("jobs/<uuid:job_id>/offer", api.JobOffer.as_view(), name="job-offer"),
+    path("jobs/<uuid:job_id>/predict", api.JobPredict.as_view(), name="predict-job"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/try", api.VersionTry.as_view(), name="try-version"),
+    path("trials/<uuid:trial_id>", api.TrialDetail.as_view(), name="trial"),
+    path("trials/<uuid:trial_id>/file", api.TrialFile.as_view(), name="trial-file"),
 ]
 
 page_urls = [
@@ -22,4 +26,9 @@ page_urls = [
     path("jobs/<uuid:job_id>/status/", views.job_status, name="job-status"),
     path("jobs/<uuid:job_id>/cancel/", views.cancel, name="job-cancel"),
     path("jobs/<uuid:job_id>/offer/", views.offer, name="job-offer"),
+    path("jobs/<uuid:job_id>/again/", views.again, name="job-again"),
+    path("jobs/<uuid:job_id>/predict/", trials.predict_job, name="predict-job"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/try/", trials.try_version, name="try-version"),
+    path("trials/<uuid:trial_id>/", trials.trial, name="trial"),
+    path("trials/<uuid:trial_id>/file/", trials.trial_file, name="trial-file"),
 ]

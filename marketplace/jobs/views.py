@@ -1,5 +1,6 @@
 """Pages about reuse: your jobs, one job, its end, its result offered again."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -8,20 +9,20 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
 from marketplace import plots
 from marketplace.errors import Refused
-from marketplace.jobs import forms, services
+from marketplace.jobs import forms, listing, services, showing
 from marketplace.jobs.models import ReuseJob
 from marketplace.matching.forms import Reuse
 from marketplace.matching.models import Match
 from reuse import ReuseError
 from specs import SpecError
 
-STAGES = ("queued", "fetching", "predicting", "comparing", "fitting", "verifying", "packing", "storing", "done")
 PER_PAGE = 30
 
 
@@ -32,10 +33,37 @@ def jobs(request: HttpRequest) -> HttpResponse:
     """Your jobs; a POST, from the page of a match, starts one."""
     if request.method == "POST":
         return _start(request)
-    held = ReuseJob.objects.filter(owner=request.user).whole()
-    paginator = Paginator(held, PER_PAGE)
+    held, asked = ReuseJob.objects.filter(owner=request.user), listing.read(request.GET)
+    paginator = Paginator(listing.narrowed(held, asked).whole(), PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
-    return render(request, "jobs/jobs.html", {"page": page, "numbers": paginator.get_elided_page_range(page.number, on_each_side=1)})
+    rows = [{"job": one, "score": listing.score(one), "took": (one.ended - one.started).total_seconds() if one.started and one.ended else None} for one in page]
+    return render(request, "jobs/jobs.html", {
+        "page": page, "rows": rows, "asked": asked, "choices": listing.choices(held), "numbers": paginator.get_elided_page_range(page.number, on_each_side=1),
+    })
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def again(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The same members and rows with other settings."""
+    first = _mine(request, job_id)
+    chosen = {"method": first.method, "target": first.target, "params": json.dumps(first.params) if first.params else ""}
+    form = forms.Again(first, request.POST, request.FILES) if request.method == "POST" else forms.Again(first, initial=chosen)
+    refusal = None
+    if form.is_bound and form.is_valid():
+        asked = form.cleaned_data
+        try:
+            made = services.request_again(
+                first, owner=request.user, method=asked["method"] or "auto", params=asked["params"], target=asked["target"] or None, data=asked["data"] or None,
+                rows=asked["rows"] or None,
+            )
+        except (Refused, ReuseError, SpecError) as error:
+            refusal = error
+        else:
+            return redirect(made.get_absolute_url())
+    wrong = refusal is not None or (form.is_bound and form.errors)
+    return render(request, "jobs/again.html", {"job": first, "form": form, "refusal": refusal}, status=422 if wrong else 200)
 
 
 def _start(request: HttpRequest) -> HttpResponse:
@@ -97,7 +125,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def offer(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Offer the result as a learnware of the user."""
     found = _mine(request, job_id)
-    form = forms.Offer(request.POST)
+    form = forms.Offer(request.user, request.POST)
     refusal = None
     if form.is_valid():
         try:
@@ -105,6 +133,7 @@ def offer(request: HttpRequest, job_id: UUID) -> HttpResponse:
         except (Refused, ReuseError, SpecError) as error:
             refusal = error
         else:
+            messages.success(request, f"{version.reference} is offered, and being checked: that takes some seconds.")
             return redirect(version.get_absolute_url())
     return render(request, "jobs/job.html", _context(request, found) | {"offer_form": form, "refusal": refusal}, status=422)
 
@@ -113,33 +142,26 @@ def _mine(request: HttpRequest, job_id: UUID) -> ReuseJob:
     return get_object_or_404(ReuseJob.objects.visible_to(request.user).whole(), pk=job_id)
 
 
-def _shaded(confusion: dict | None) -> dict | None:
-    """A confusion matrix with each cell's shade, 0 to 9, by its share of its row."""
-    if not confusion:
-        return None
-    rows = [{"class": name, "cells": [{"count": c, "shade": round(9 * c / max(1, sum(counts))), "right": i == j} for j, c in enumerate(counts)]}
-            for i, (name, counts) in enumerate(zip(confusion["classes"], confusion["counts"], strict=True))]
-    return {"classes": confusion["classes"], "rows": rows}
-
-
 def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
-    at = STAGES.index(found.stage) if found.stage in STAGES else 0
     url = request.build_absolute_uri("/").rstrip("/")
-    return {
+    context = {
         "job": found,
         "took": (found.ended - found.started).total_seconds() if found.started and found.ended else None,
         "percent": round(100 * found.progress),
-        "stages": [{"name": name, "state": "done" if i < at else "now" if i == at else ""} for i, name in enumerate(STAGES[:-1])],
-        "learning": plots.learning(found.evidence.get("learning") or found.learning),
-        "curve": plots.curve(found.evidence.get("curve"), found.evidence.get("metric", "score")),
-        "shares": [{"method": address, "share": share, "bar": plots.bar(share)} for address, share in (found.evidence.get("shares") or {}).items()],
-        "confusion": _shaded((found.evidence.get("details") or {}).get("confusion")),
-        "leaderboard": plots.leaderboard(found.evidence.get("leaderboard", [])),
-        "members": [{"version": m.version, "weight": m.weight, "bar": plots.bar(m.weight)} for m in found.members.all()],
-        "offer_form": forms.Offer(initial={"name": f"{(found.target or 'reused').lower().replace('_', '-').replace(' ', '-')}-{str(found.pk)[:6]}", "version": "1.0.0"}),
+        "left": showing.left(found),
+        "stages": showing.stages(found),
+        "attempts": showing.attempts(found),
+        "members": showing.lanes(found),
+        "learning": plots.learning(found.learning) if found.learning else "",
+        "offer_form": forms.Offer(request.user, initial={"name": f"{_slug(found.target)}-{str(found.pk)[:6]}", "version": "1.0.0"}),
         "snippets": [
             {"id": "cli", "label": "Command line", "code": f"moorage jobs download {found.pk} -o predictor/ --url {url}\nmoorage predict predictor/ new.csv -o out.csv"},
             {"id": "python", "label": "Python", "code": f'import moorage\n\njob = moorage.Market("{url}").job("{found.pk}")\n'
              'prediction = moorage.predict(job.download("predictor/"), frame)'},
         ],
     }
+    return context | (showing.evidence(found) if found.status == ReuseJob.Status.DONE else {})
+
+
+def _slug(target: str) -> str:
+    return slugify(target.replace("_", "-"))[:60] or "reused"

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -15,6 +16,7 @@ LOOK_S = 1.0  # how long a wish to cancel may go unheard
 REPORT_S = 0.5  # progress is written at most so often
 DRAW_S = 1.0
 CURVE = 400  # points of a loss curve
+AT_ONCE_S = 1.0  # a training that goes on from a checkpoint shows the curve so far within this
 
 
 class Watch:
@@ -29,6 +31,9 @@ class Watch:
         self._reported = (0.0, "")
         self._curve: list[dict] = []
         self._drawn = 0.0
+        self._lanes: list[dict] = [{"state": "waiting"} for _ in range(job.members.count())]
+        self._laned = 0.0
+        self._went_on: dict[str, tuple[int, float]] = {}  # how many points of a curve each checkpoint holds, and when its first came
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"watch-{job.pk}", daemon=True)
 
@@ -60,6 +65,10 @@ class Watch:
     def learned(self, method: str, row: dict) -> None:
         """A point of a loss curve, for the page; written once a second, thinned to what a plot can show."""
         self._curve.append({"method": method, **row})
+        try:
+            self._hear_of(method)
+        except WrongState:
+            self.why = "lost"
         if len(self._curve) > CURVE:
             self._curve = self._curve[::2]
         now = time.monotonic()
@@ -72,6 +81,41 @@ class Watch:
             self.why = "lost"
         except DatabaseError:
             log.warning("the loss curve of job %s was not written", self.job.pk, exc_info=True)
+
+    def moved(self, place: int, said: dict) -> None:
+        """How far a member is; written twice a second, and whenever one begins or ends."""
+        if not 0 <= place < len(self._lanes):
+            return
+        begins = said["state"] != self._lanes[place]["state"]
+        self._lanes[place] = self._lanes[place] | said
+        now = time.monotonic()
+        if self.over() or (not begins and now - self._laned < REPORT_S):
+            return
+        self._laned = now
+        try:
+            self.job.moved(self.token, self._lanes)
+        except WrongState:
+            self.why = "lost"
+        except DatabaseError:
+            log.warning("the lanes of job %s were not written", self.job.pk, exc_info=True)
+
+    def may_go_on(self, checkpoints: dict[str, int]) -> None:
+        """Which trainings an earlier attempt left half done, {method: epochs}: the log says so as soon as one of them is taken up."""
+        self._went_on = {method: (epochs, 0.0) for method, epochs in checkpoints.items()}
+
+    def _hear_of(self, method: str) -> None:
+        left, began = self._went_on.get(method, (0, 0.0))
+        if not left:
+            return
+        now = time.monotonic()
+        points = sum(row["method"] == method for row in self._curve)
+        if points == 1:
+            self._went_on[method] = (left, now)
+        if points >= left:
+            del self._went_on[method]
+            # An epoch that is trained takes its time; those of a checkpoint are told all at once.
+            if points == 1 or now - began < AT_ONCE_S:
+                self.job.went_on(self.token, left)
 
     def _beat(self) -> None:
         every = max(min(settings.JOB_LEASE_S / 3, 10.0), 0.2)
@@ -106,3 +150,33 @@ class Watch:
             self.why = self.why or "cancelled"
         elif now - self._began > settings.JOB_LIMIT_S:
             self.why = self.why or "out-of-time"
+
+
+class Held:
+    """with Held(row, token): ... keeps the lease of a row whose work is short, by row.heartbeat(token); whoever lost it is told when it ends the row."""
+
+    def __init__(self, row: Any, token: str) -> None:
+        self.row, self.token = row, token
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"held-{row.pk}", daemon=True)
+
+    def __enter__(self) -> "Held":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=30)
+
+    def _beat(self) -> None:
+        try:
+            while not self._done.wait(max(min(settings.JOB_LEASE_S / 3, 10.0), 0.2)):
+                try:
+                    self.row.heartbeat(self.token)
+                except WrongState:
+                    return
+                except DatabaseError:
+                    log.warning("heartbeat of %s failed", self.row, exc_info=True)
+                    connection.close()
+        finally:
+            connection.close()

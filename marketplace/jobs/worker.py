@@ -4,9 +4,13 @@ Everything happens in a scratch folder of this attempt; the result becomes visib
 transaction, and only while the fencing token is ours. So a job that is run twice has one effect.
 """
 
+import json
 import logging
 import math
 import shutil
+import struct
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +24,10 @@ from django.db import transaction
 import specs
 from marketplace.catalog import artifacts
 from marketplace.errors import Refused
-from marketplace.jobs import endings, labelled
+from marketplace.jobs import answers, endings, labelled, trying
 from marketplace.jobs import members as choosing
-from marketplace.jobs.models import ReuseJob, WrongState
-from marketplace.jobs.watch import Watch
+from marketplace.jobs.models import ReuseJob, Trial, WrongState
+from marketplace.jobs.watch import Held, Watch
 from reuse import predictor, sandbox
 from reuse.engine import Labelled, Member, Outcome, Plan
 from reuse.engine import run as run_plan
@@ -33,6 +37,7 @@ from reuse.weights import statistics
 from storage import ArtifactDamaged, ArtifactMissing
 
 log = logging.getLogger(__name__)
+MAX_HEADER = 64 << 20  # of a checkpoint
 
 
 def run(job_id: UUID) -> None:
@@ -56,6 +61,66 @@ def run(job_id: UUID) -> None:
     log.info("job %s: %s", job.pk, job.status)
 
 
+def run_trial(trial_id: UUID) -> None:
+    """Put the rows of a trial that waits before its model, once; what was sent is deleted when it is over."""
+    trial = Trial.objects.whole().filter(pk=trial_id).first()
+    if trial is None:
+        return
+    try:
+        token = trial.claim()
+    except WrongState:
+        return
+    sent = trial.input_id
+    try:
+        with Held(trial, token):
+            try:
+                with tempfile.TemporaryDirectory(prefix="moorage-trial-") as folder:
+                    answer, output = _tried(trial, Path(folder))
+                _finish_trial(trial, token, answer, output)
+            except WrongState:
+                raise
+            except Exception as error:  # the edge of the process: whatever it was, the row must say so
+                trial.fail(token, _told(error, f"trial {trial.pk}"))
+    except WrongState:
+        log.warning("trial %s was lost to another worker; this attempt leaves nothing", trial.pk)
+        return
+    trying.forget(sent)
+    log.info("trial %s: %s", trial.pk, trial.state)
+
+
+def _tried(trial: Trial, folder: Path) -> tuple[dict, bytes | None]:
+    """(the first answers, all of them as CSV where a file came)."""
+    space = specs.Space.from_json(trial.space.document)
+    if trial.rows is not None:
+        table, columns = None, trying.columns_of(trial.rows, space)
+    else:
+        table = labelled.read_table(trying.open_input(trial.input_id), space=space, most=trying.MAX_ROWS)
+        columns = table.columns
+    output, values = _asked(trial, folder, space, columns)
+    shown = trying.SHOWN if table else trying.FEW
+    return answers.first(output, values, columns, shown), answers.csv(output, values, table) if table else None
+
+
+def _asked(trial: Trial, folder: Path, space: specs.Space, columns: dict[str, np.ndarray]) -> tuple[dict, np.ndarray]:
+    """(the output signature, what the model answers); a stranger's model is opened in the sandbox alone, whatever it holds."""
+    if trial.version_id:
+        version = trial.version
+        path = folder / Path(version.manifest["model"]["file"]).name
+        artifacts.copy(version.model_id, path)
+        member = {"name": version.reference, "path": str(path), "manifest": version.manifest}
+        return version.output, sandbox.shared().predict([member], space.to_json(), columns)[0]
+    artifacts.copy(trial.job.result_id, folder / "result.zip")
+    found = predictor.load(predictor.unpack(folder / "result.zip", folder / "predictor"))
+    said = found.predict(columns)
+    return found.document["output"], said.values if said.probabilities is None else said.probabilities
+
+
+def _finish_trial(trial: Trial, token: str, answer: dict, output: bytes | None) -> None:
+    stored = artifacts.put(output) if output is not None else None
+    with transaction.atomic():  # the effect and the state: both or neither
+        trial.finish(token, answer=plain(answer), output=artifacts.row(stored) if stored else None)
+
+
 def warm() -> None:
     """Have torch loaded (importing this file did) and the sandbox's zygote running; sweep old scratch folders."""
     sweep_scratch()
@@ -65,22 +130,23 @@ def warm() -> None:
 def _attempt(job: ReuseJob, token: str, watch: Watch) -> None:
     with _scratch(job, token) as folder:
         watch.report("fetching", 0.0, f"Fetching {job.members.count()} learnwares")
-        plan = _plan(job, folder)
+        plan = _plan(job, folder, watch)
         with _checkpoints(job) as kept:
-            outcome = run_plan(plan, progress=watch.report, cancelled=watch.over, workdir=folder / "work", seen=watch.learned, checkpoints=kept)
+            watch.may_go_on(_left_half_done(kept))
+            outcome = run_plan(plan, progress=watch.report, cancelled=watch.over, workdir=folder / "work", seen=watch.learned, checkpoints=kept, heard=watch.moved)
         if watch.over():
             raise ReuseError("cancelled", "The job was stopped.", "")
         watch.report("storing", 0.99, "Storing the predictor")
         _store(job, token, outcome, folder / "result.zip")
 
 
-def _plan(job: ReuseJob, folder: Path) -> Plan:
+def _plan(job: ReuseJob, folder: Path, watch: Watch) -> Plan:
     chosen = [choosing.Chosen(member.version, member.weight) for member in job.members.all()]
     space, output = specs.Space.from_json(job.space.document), choosing.agree(chosen)
     kind, _, method = job.method.partition("/")
     base = choosing.base_of(chosen, job.owner)
     return Plan(
-        members=[_member(str(position), member, folder) for position, member in enumerate(chosen)],
+        members=[_fetched(position, member, folder, watch) for position, member in enumerate(chosen)],
         base=_member("base", choosing.Chosen(base, 0.0), folder) if base else None,
         kind=kind,
         method=method or kind,
@@ -93,6 +159,16 @@ def _plan(job: ReuseJob, folder: Path) -> Plan:
         seed=0,
         budget_s=settings.JOB_BUDGET_S,
     )
+
+
+def _fetched(position: int, member: choosing.Chosen, folder: Path, watch: Watch) -> Member:
+    if watch.over():
+        raise ReuseError("cancelled", "The job was stopped.", "")
+    began = time.perf_counter()
+    watch.moved(position, {"state": "fetching", "bytes": member.version.manifest["model"].get("size")})
+    found = _member(str(position), member, folder)
+    watch.moved(position, {"state": "fetched", "fetching_s": round(time.perf_counter() - began, 3)})
+    return found
 
 
 def _member(place: str, member: choosing.Chosen, folder: Path) -> Member:
@@ -160,15 +236,19 @@ def _said(job: ReuseJob, watch: Watch, error: Exception) -> dict:
     if watch.why == "out-of-time":
         return {"code": "out-of-time", "message": f"A job may take {settings.JOB_LIMIT_S} s; this one was stopped.",
                 "hint": "Take fewer members, fewer rows, or a simpler method."}
+    return _told(error, f"job {job.pk}")
+
+
+def _told(error: Exception, what: str) -> dict:
     if isinstance(error, ReuseError | specs.SpecError | Refused):
         return {"code": error.code, "message": error.message, "hint": error.hint or ""}
     if isinstance(error, ArtifactMissing | ArtifactDamaged):
-        log.error("job %s: %s", job.pk, error)
+        log.error("%s: %s", what, error)
         return {"code": "artifact-damaged", "message": "The file of a member is missing or damaged in the store.",
                 "hint": "Search again and leave that learnware out; the operators can see which file it is."}
-    log.exception("job %s failed unexpectedly", job.pk, exc_info=error)
-    return {"code": "unexpected", "message": "The job failed for a reason that nobody foresaw; it has been logged.",
-            "hint": f"Try another method; if it stays, report job {job.pk}."}
+    log.exception("%s failed unexpectedly", what, exc_info=error)
+    return {"code": "unexpected", "message": f"The {what.split()[0]} failed for a reason that nobody foresaw; it has been logged.",
+            "hint": f"Try another method or model; if it stays, report {what}."}
 
 
 def plain(value: Any) -> Any:
@@ -206,6 +286,20 @@ def _checkpoints(job: ReuseJob) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left_half_done(checkpoints: Path) -> dict[str, int]:
+    """{method: epochs so far} of trainings that an earlier attempt did not end; read from the headers alone."""
+    found = {}
+    for path in checkpoints.glob("*.safetensors"):
+        try:
+            with path.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                state = json.loads(json.loads(file.read(min(length, MAX_HEADER)))["__metadata__"]["state"])
+            found[path.stem.replace("-", "/", 1)] = len(state["curve"])
+        except (OSError, ValueError, KeyError, TypeError, struct.error):
+            continue  # half a file: training begins anew, and nothing is said
+    return found
 
 
 def sweep_scratch() -> None:

@@ -41,6 +41,7 @@ def test_the_time_left_is_told_by_the_pace_so_far(job):
     token = job.claim()
     assert job.eta_s is None  # nothing to go by yet
     ReuseJob.objects.filter(pk=job.pk).update(started=timezone.now() - timedelta(seconds=30))
+    job.refresh_from_db()
     job.report(token, stage="comparing", progress=0.75, message="")
     job.refresh_from_db()
     assert job.eta_s == pytest.approx(10, abs=1)
