@@ -15,6 +15,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import pytest  # noqa: E402
 
 
+def pytest_configure() -> None:
+    """Passwords of the cast are hashed quickly: the real way takes some tenths of a second, and most tests make people."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def pytest_sessionfinish() -> None:
     import shutil
 
