@@ -32,6 +32,11 @@ class Door(APIView):
     permission_classes = [AllowAny]
     schema = None  # documented by those whose addresses these are
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "\0" in "".join([*map(str, kwargs.values()), *(value for values in request.query_params.lists() for value in values[1])]):
+            raise Refused("bad-text", "Names and filters hold no zero characters.", hint="Take it out.", status=400)
+
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
         if isinstance(exc, services.NoSuch):
@@ -73,7 +78,7 @@ class ModelList(Door):
         whole = asked.get("full", "").lower() in YES or any(word in asked.getlist("expand") for word in ("siblings", "cardData", "config"))
         whole = whole or asked.get("cardData", "").lower() in YES or asked.get("config", "").lower() in YES
         rows = list((found.select_related("model", "specification", "statistics") if whole else found)[skip:skip + size + 1])
-        response = Response([Repository(version).say(whole=whole, downloads=version.fetched) for version in rows[:size]])
+        response = Response([Repository(version, request.user).say(whole=whole, downloads=version.fetched) for version in rows[:size]])
         if len(rows) > size:
             response["Link"] = f'<{_next(request, skip + size)}>; rel="next"'
         return response
@@ -109,7 +114,7 @@ class PathsInfo(Door):
 class Refs(Door):
     def get(self, request: Request, owner: str, name: str) -> Response:
         """`main`, and a tag for each version."""
-        versions = [Repository(version) for version in services.seen(request.user, owner, name)]
+        versions = [Repository(version, request.user) for version in services.seen(request.user, owner, name)]
         latest = next((found for found in versions if found.version.is_latest), versions[0])
         tags = [{"name": found.tag, "ref": f"refs/tags/{found.tag}", "targetCommit": found.commit} for found in versions]
         return Response({"branches": [{"name": services.MAIN, "ref": f"refs/heads/{services.MAIN}", "targetCommit": latest.commit}], "tags": tags, "converts": []})
@@ -119,7 +124,7 @@ class Commits(Door):
     def get(self, request: Request, owner: str, name: str, revision: str) -> Response:
         """The version of a revision and those before it, newest first."""
         at = services.repository(request.user, owner, name, revision).version
-        versions = [Repository(version) for version in services.seen(request.user, owner, name) if version.created <= at.created]
+        versions = [Repository(version, request.user) for version in services.seen(request.user, owner, name) if version.created <= at.created]
         authors = [{"user": at.learnware.owner.username}]
         return Response([{"id": found.commit, "title": f"Version {found.version.number}", "message": "", "date": found.version.created.isoformat(), "authors": authors}
                          for found in versions])

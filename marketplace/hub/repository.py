@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from marketplace.catalog import access
 from marketplace.catalog.models import Artifact, Version
 from reuse.manifest import STATISTICS
 
@@ -57,10 +58,15 @@ class File:
 
 
 class Repository:
-    """What the doors say of one version, which comes with its learnware, space and artifacts."""
+    """What the doors say of one version to one person. The version comes with its learnware, space and artifacts."""
 
-    def __init__(self, version: Version) -> None:
-        self.version, self.learnware = version, version.learnware
+    def __init__(self, version: Version, user: Any) -> None:
+        self.version, self.learnware, self.user = version, version.learnware, user
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """learnware.json as the person who asks may read it: without ancestors that they may not see."""
+        return access.manifest(self.user, self.version)
 
     @property
     def id(self) -> str:
@@ -83,7 +89,7 @@ class Repository:
         found = [
             _stored(version.manifest["model"]["file"], version.model),
             _stored("specification.json", version.specification, "application/json"),
-            _made("learnware.json", _json(version.manifest), "application/json"),
+            _made("learnware.json", _json(self.manifest), "application/json"),
             _made("README.md", self.readme.encode(), "text/plain; charset=utf-8"),
         ]
         if version.statistics is not None:
@@ -119,7 +125,7 @@ class Repository:
     @property
     def base(self) -> str | None:
         """The learnware that it was fine-tuned from, as its manifest names it."""
-        base = self.version.manifest.get("base") or {}
+        base = self.manifest.get("base") or {}
         return base["learnware"].partition("@")[0] if "learnware" in base else None
 
     @property

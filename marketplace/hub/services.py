@@ -32,19 +32,20 @@ def listed(user: Any, *, search: str = "", author: str = "", sort: str = "", asc
     if gated is not None:
         found = found.filter(learnware__is_gated=gated)
     for tag in tags[:20]:
-        found = found.filter(_tagged(tag))
+        found = found.filter(_tagged(tag, user))
     every = Version.objects.filter(learnware=OuterRef("learnware")).order_by().values("learnware").annotate(n=Sum("downloads")).values("n")
     key = SORTS.get(sort, "created")
     return found.annotate(fetched=Coalesce(Subquery(every), 0)).order_by(key if ascending else f"-{key}", "pk")
 
 
-def _tagged(tag: str) -> Q:
+def _tagged(tag: str, user: Any) -> Q:
     """Which versions carry a tag of `Repository.tags`."""
     kind, colon, value = tag.partition(":")
     if kind == "license" and colon:
         return Q(licence__iexact="ODbL-1.0" if value == "odbl" else value)
     if kind == "base_model" and colon:
-        return Q(manifest__base__learnware__startswith=f"{value}@")
+        owner, _, name = value.partition("/")
+        return Q(base__in=Version.objects.visible_to(user).filter(learnware__owner__username=owner, learnware__name=name))
     if tag in ("moorage", "learnware"):
         return Q()
     for task, theirs in TASKS.items():
@@ -61,13 +62,13 @@ def repository(user: Any, owner: str, name: str, revision: str = MAIN) -> Reposi
     elif number := NUMBER.fullmatch(revision.removeprefix("refs/tags/")):
         found = versions.filter(number=number[1]).first()
     elif COMMIT.fullmatch(revision):
-        found = next((version for version in versions if Repository(version).commit == revision), None)
+        found = next((version for version in versions if Repository(version, user).commit == revision), None)
     else:
         found = None
     if found is None:
         numbers = ", ".join(f"v{number}" for number in versions.values_list("number", flat=True)[:10])
         raise NoSuch("RevisionNotFound", "no-revision", f"{owner}/{name} has no revision {revision[:80]!r}.", hint=f"There are main, {numbers}.")
-    return Repository(found)
+    return Repository(found, user)
 
 
 def seen(user: Any, owner: str, name: str) -> VersionQuerySet:

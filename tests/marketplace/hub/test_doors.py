@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from marketplace.catalog.models import AccessRequest, Learnware, Share, Version
+from tests.marketplace import rows
 from tests.marketplace.rows import homes, offered, table
 
 pytestmark = pytest.mark.django_db
@@ -17,17 +18,23 @@ def manifest(name, number="1.0.0", **changes):
             "base": None, "model": {"file": "model.safetensors", "architecture": {"name": "linear", "config": {"inputs": 4, "outputs": 2}}}} | changes
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def space():
     return homes()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The doors never open a specification, so none is made."""
+    monkeypatch.setattr(rows, "requirement", lambda *args, **words: b'{"a": "specification"}')
 
 
 @pytest.fixture
 def flats(alice, space):
     """Two versions of alice/flats."""
     rng = np.random.default_rng(0)
-    first = offered(alice, "flats", space, table(rng), model=b"a" * 5000, manifest=manifest("flats"))
-    second = offered(alice, "flats", space, table(rng), number="1.2.0", model=b"b" * 5000, manifest=manifest("flats", "1.2.0"))
+    first = offered(alice, "flats", space, table(rng, n=60), model=b"a" * 5000, manifest=manifest("flats"))
+    second = offered(alice, "flats", space, table(rng, n=60), number="1.2.0", model=b"b" * 5000, manifest=manifest("flats", "1.2.0"))
     return first, second
 
 
@@ -105,7 +112,7 @@ def test_a_commit_is_of_the_content_and_stays(api, flats):
     ("/api/models/alice/none", "RepoNotFound"), ("/api/models/flats", "RepoNotFound"), ("/flats/resolve/main/config.json", "RepoNotFound"), ("/alice/none/resolve/main/a", "RepoNotFound"),
     ("/api/models/alice/flats/revision/9.9.9", "RevisionNotFound"), ("/api/models/alice/flats/revision/refs/pr/1", "RevisionNotFound"), ("/alice/flats/resolve/dev/README.md", "RevisionNotFound"),
     (f"/api/models/alice/flats/tree/{'0' * 40}", "RevisionNotFound"), ("/alice/flats/resolve/main/tokenizer.json", "EntryNotFound"), ("/alice/flats/resolve/main/a/../../b", "EntryNotFound"),
-    ("/api/models/alice/flats/tree/main/folder", "EntryNotFound"), ("/alice/flats/resolve/main/%0d%0aX-Evil:1", "EntryNotFound"),
+    ("/api/models/alice/flats/tree/main/folder", "EntryNotFound"), ("/alice/flats/resolve/main/%C3%A9t%C3%A9%20.bin", "EntryNotFound"),
 ])
 def test_what_is_not_there_says_so_in_their_words_and_in_ours(api, flats, path, code):
     answer = api().get(path)
@@ -165,7 +172,7 @@ def test_a_wrong_token_is_401_and_never_anonymous(api, flats, header):
 def shelf(alice, bob, space):
     rng = np.random.default_rng(1)
     for i, (owner, name) in enumerate([(alice, "a-flats"), (bob, "b-houses"), (bob, "c-prices")]):
-        version = offered(owner, name, space, table(rng), licence="MIT" if i == 1 else "Apache-2.0", format="onnx" if i == 2 else "safetensors", manifest=manifest(name))
+        version = offered(owner, name, space, table(rng, n=60), licence="MIT" if i == 1 else "Apache-2.0", format="onnx" if i == 2 else "safetensors", manifest=manifest(name))
         Version.objects.filter(pk=version.pk).update(downloads=(5, 9, 1)[i])
         Learnware.objects.filter(pk=version.learnware_id).update(likes_count=(2, 0, 7)[i])
 
@@ -203,7 +210,23 @@ def test_a_download_counts_once_and_a_rest_of_one_does_not(api, flats):
 
 
 def test_no_page_is_shadowed(client, alice, space):
-    offered(alice, "resolve", space, table(np.random.default_rng(0)), manifest=manifest("resolve") | {"input": {"space": space.id, "takes": "columns"}, "evaluation": {}})
+    offered(alice, "resolve", space, table(np.random.default_rng(0), n=60), manifest=manifest("resolve") | {"input": {"space": space.id, "takes": "columns"}, "evaluation": {}})
     answer = client.get("/learnwares/alice/resolve/1.0.0/status/")
     assert answer.resolver_match.url_name == "version-status"
     assert client.get("/learnwares/alice/resolve/").resolver_match.url_name == "learnware"
+
+
+def test_an_ancestor_that_one_may_not_see_is_not_named(bearer, api, flats, alice, bob, space):
+    base = offered(bob, "secret", space, table(np.random.default_rng(2), n=60), manifest=manifest("secret"))
+    Version.objects.filter(number="1.2.0").update(base=base, manifest=manifest("flats", "1.2.0", base={"learnware": "bob/secret@1.0.0"}, parents=[]))
+    Learnware.objects.filter(name="secret").update(visibility=Learnware.Visibility.PRIVATE)
+    for client, named in ((bearer(bob), True), (api(), False)):
+        said = client.get("/api/models/alice/flats").json()
+        readme = body(client.get("/alice/flats/resolve/main/README.md")).decode()
+        assert [("bob/secret" in text) for text in (str(said), readme)] == [named, named]
+        assert len(client.get("/api/models", {"filter": "base_model:bob/secret"}).json()) == int(named)
+
+
+@pytest.mark.parametrize("path", ["/api/models/alice/fl%00ats", "/api/models?search=%00", "/alice/flats/resolve/main/%00", "/api/models?author=a%00"])
+def test_a_zero_character_is_refused(api, flats, path):
+    assert api().get(path).json()["code"] == "bad-text"
