@@ -135,7 +135,7 @@ def outline(spec: specs.Specification, most: int = 40) -> list[dict]:
         else:
             values, w = drawing.column_values(column, where, spec.rkme)
             mean = float(w @ values)
-            row |= drawing.overlaid((values, w), None, f"How {column.name} is spread") | {"mean": mean, "sd": float(w @ (values - mean) ** 2) ** 0.5}
+            row |= drawing.overlaid((values, w), None, f"How {column.name} is spread") | {"said": _spread({"mean": mean, "sd": float(w @ (values - mean) ** 2) ** 0.5})}
         rows.append(row)
     return rows
 
@@ -205,7 +205,8 @@ def differences(columns: list[dict], mine: specs.Specification | None, theirs: s
     rows = []
     for c in sorted(columns, key=lambda c: -float(c["squared_mmd"]))[:COLUMNS]:
         squared = max(float(c["squared_mmd"]), 0.0)
-        row = {**c, "mmd": squared**0.5, "bar": plots.bar(squared / largest), "sides": [c.get("requirement") or {}, c.get("other") or {}]}
+        sides = [{**side, "said": _spread(side)} for side in (c.get("requirement") or {}, c.get("other") or {})]
+        row = {**c, "mmd": squared**0.5, "bar": plots.bar(squared / largest), "sides": sides}
         if c["column"] in known:
             column, where = known[c["column"]]
             row["unit"] = column.unit or ""
@@ -216,6 +217,13 @@ def differences(columns: list[dict], mine: specs.Specification | None, theirs: s
                 row["drawn"] = drawing.overlaid(*clouds, f"{column.name}: your data and its data")
         rows.append(row)
     return rows
+
+
+def _spread(side: dict) -> str:
+    """Middle and spread of a numeric column; empty for levels."""
+    if side.get("mean") is None or side.get("sd") is None:
+        return ""
+    return f"{regions.rounded(side['mean'], side['sd'], 1)} ± {regions.rounded(side['sd'], side['sd'], 1)}"
 
 
 def _levels(column: Any, where: slice, mine: Any, theirs: Any, most: int = 5) -> list[dict]:

@@ -165,8 +165,10 @@ def _plot(wanted: Wanted, near: list[wanting.Near]) -> Any:
 
 def _initial(match: Match) -> dict[str, str]:
     mixture = match.result.get("mixture") or {}
+    members = [member["id"] for member in mixture.get("members") or []]
+    version = Version.objects.visible_to(match.owner).filter(pk__in=members[:1]).first()
     return {
-        "title": match.semantic.get("name") or "",
+        "unit": (version.output.get("unit") or "") if version else "",
         "task": match.semantic.get("task") or match.filters.get("task") or mixture.get("task") or "classification",
         "target": match.semantic.get("target") or match.filters.get("target") or mixture.get("target") or "",
         "is_anonymous": True,

@@ -40,7 +40,7 @@ def of(sha256: str) -> tuple[Region, ...]:
     told = [_differences(spec.space, X, w, members) for members in groups]
     names = _names(told)
     found = [
-        Region(name, ", ".join(detail for _, _, detail in parts[:3]), float(w[members].sum()), members)
+        Region(name, ", ".join(detail for _, _, detail in parts[:2]), float(w[members].sum()), members)
         for name, parts, members in zip(names, told, groups, strict=True)
     ]
     return tuple(sorted(found, key=lambda region: -region.share))
@@ -130,7 +130,7 @@ def _number(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.n
     apart = (float(v @ mine[:, 0]) - mean) / spread
     unit = f" {column.unit}" if column.unit else ""
     middle = float(v @ mine[:, 0]) * column.scale + column.location
-    yield abs(apart), f"{column.name} {'very ' if abs(apart) >= STRONG else ''}{'high' if apart > 0 else 'low'}", f"{column.name} about {_rounded(middle, spread * column.scale)}{unit}"
+    yield abs(apart), f"{column.name} {'very ' if abs(apart) >= STRONG else ''}{'high' if apart > 0 else 'low'}", f"{column.name} about {rounded(middle, spread * column.scale)}{unit}"
 
 
 def _levels(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.ndarray) -> Iterator[tuple[float, str, str]]:
@@ -160,8 +160,9 @@ def _names(told: list[list[tuple[float, str, str]]]) -> list[str]:
     return names
 
 
-def _rounded(value: float, spread: float) -> str:
-    """A number with as many digits as its column's spread makes sense of."""
-    digits = int(np.clip(-np.floor(np.log10(spread)) if spread > 0 else 2, 0, 6))
+def rounded(value: float, spread: float, more: int = 0) -> str:
+    """A number with as many digits as its column's spread makes sense of, and so many more."""
+    digits = int(np.clip(more - np.floor(np.log10(spread)) if spread > 0 else 2, 0, 6))
+    value = round(value, digits) + 0.0  # no negative zero
     said = f"{value:,.{digits}f}" if abs(value) >= 10_000 else f"{value:.{digits}f}"  # years are not grouped
     return said.replace(",", "\u2009")

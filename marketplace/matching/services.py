@@ -1,6 +1,7 @@
 """What a user does here: search the catalog with data."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
@@ -66,7 +67,8 @@ def match(*, user: Any, specification: bytes | dict, filters: dict | None = None
 
 def rerank(*, row: Match, user: Any, asked: Filtered) -> dict:
     """The answer of a match under other filters, as `match` stores it. Nothing is kept: the address that asks for it says it all."""
-    return _answer(showing.specification(row.specification_id), row.space, asked.narrow(row, user), read_top(asked.top))
+    requirement = showing.specification(row.specification_id)
+    return _answer(requirement, row.space, asked.narrow(row, user), read_top(asked.top), sha256=row.specification_id)
 
 
 def searched(*, row: Match, user: Any) -> int:
@@ -80,11 +82,11 @@ def remix(*, row: Match, user: Any, asked: Filtered, choice: Choice) -> dict:
     return mixing.mixture(requirement, row.space, asked.narrow(row, user), choice)
 
 
-def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int) -> dict:
+def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int, *, sha256: str = "") -> dict:
     hits = index.singles(space.pk, requirement.rkme, top=top, allowed=narrowed.few(), accept=narrowed.accept) if narrowed.searched else []
     versions = narrowed.whole([hit.version_id for hit in hits])
     hits = [hit for hit in hits if hit.version_id in versions]
-    singles = [_single(rank, versions[hit.version_id], hit, requirement) for rank, hit in enumerate(hits, start=1)]
+    singles = [_single(rank, versions[hit.version_id], hit, requirement, sha256) for rank, hit in enumerate(hits, start=1)]
     return {
         "space": {"id": space.pk, "name": space.name},
         "searched": narrowed.searched,
@@ -97,24 +99,33 @@ def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int) -> dic
     }
 
 
-def _single(rank: int, version: Version, hit: index.Hit, requirement: Any) -> dict:
-    squared_mmd, rkme = hit.value, hit.rkme
+def _single(rank: int, version: Version, hit: index.Hit, requirement: Any, sha256: str) -> dict:
+    is_explained = rank <= EXPLAINED
+    measured = _remembered(sha256, version.specification_id, is_explained) if sha256 else _measure(requirement, hit.rkme, is_explained)
+    return {"rank": rank, **mixing.named(version), **measured}
+
+
+@lru_cache(maxsize=2048)
+def _remembered(requirement_sha256: str, version_sha256: str, is_explained: bool) -> dict:
+    """`_measure` of kept specifications: bytes never change, so neither does the answer, and other filters need not wait for it."""
+    return _measure(showing.specification(requirement_sha256), showing.specification(version_sha256).rkme, is_explained)
+
+
+def _measure(requirement: Any, rkme: Any, is_explained: bool) -> dict:
+    """All that two specifications say of each other: distance, score, coverage, columns where they are to be explained, and the same in words."""
+    squared_mmd = specs.squared_mmd(requirement.rkme, rkme)
     coverage = float(specs.coverage(requirement.rkme, [rkme]))
     score = specs.score(requirement.rkme, rkme, coverage=coverage, squared_mmd=squared_mmd)
-    columns = []
-    if rank <= EXPLAINED:
-        columns = [
-            {"column": c.column, "squared_mmd": c.squared_mmd, "share": c.share, "requirement": c.requirement, "other": c.other}
-            for c in specs.explain(requirement.rkme, rkme, requirement.space)
-        ]
+    columns = [
+        {"column": c.column, "squared_mmd": c.squared_mmd, "share": c.share, "requirement": c.requirement, "other": c.other}
+        for c in (specs.explain(requirement.rkme, rkme, requirement.space) if is_explained else [])
+    ]
     sentences = [words.verdict(score), words.chance_sentence(score.p_value), words.coverage_sentence(coverage)]
     if columns and score.verdict != "indistinguishable":
         sentences.append(words.columns_sentence(columns))
     if requirement.rkme.labels is not None:
         sentences.append(words.labels_sentence(label_distance(requirement.rkme, rkme)))
     return {
-        "rank": rank,
-        **mixing.named(version),
         "squared_mmd": squared_mmd,
         "mmd": words.mmd(squared_mmd),
         "unbiased": score.unbiased,
