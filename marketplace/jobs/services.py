@@ -33,10 +33,11 @@ def request_reuse(
     data: UploadedFile | None = None,
     rows: UploadedFile | None = None,
     requirement: bytes | dict | None = None,
+    chosen_on: Match | None = None,
 ) -> ReuseJob:
     """Queue a job and return it; the work begins once the row is committed.
 
-    Members come from a match (its mixture, with the nearest singles as candidates) or by name. `data` is a CSV
+    Members come from a match (its mixture, with the nearest singles as candidates) or by name; `chosen_on` is the match on whose page they were named. `data` is a CSV
     of labelled rows, `target` its column of labels (left out: what the members predict); `rows` a CSV of rows without labels.
     """
     if (match is None) == (members is None):
@@ -53,6 +54,9 @@ def request_reuse(
         raise Refused("labels-needed", f"{chosen_method.address} learns from labelled rows; none came.",
                       hint="Add a CSV with some 20 labelled rows as `data`, or take ensemble/hedged.",
                       fields={"data": "Labelled rows are needed."})
+    match = match or chosen_on
+    if match is not None and match.space_id != space.pk:
+        raise Refused("other-space", "Members must stand in the space of the match; these stand in another.", fields={"members": "Other space."})
     document = _requirement(match, requirement, space)
     if data is not None:
         _check_data(data, space, lambda file, frame: labelled.read(file, space=frame, output=output, target=target)[0], "data")

@@ -80,8 +80,8 @@ def _start(request: HttpRequest) -> HttpResponse:
     asked = form.cleaned_data
     try:
         job = services.request_reuse(
-            owner=request.user, match=match, method=asked["method"] or "auto", params=asked["params"], target=asked["target"] or None, data=asked["data"] or None,
-            rows=asked["rows"] or None,
+            owner=request.user, method=asked["method"] or "auto", params=asked["params"], target=asked["target"] or None, data=asked["data"] or None,
+            rows=asked["rows"] or None, **({"members": asked["members"], "chosen_on": match} if asked["members"] else {"match": match}),
         )
     except (Refused, ReuseError, SpecError) as refusal:
         messages.error(request, str(refusal))
