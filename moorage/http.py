@@ -1,6 +1,6 @@
 """The wire: JSON and files over HTTP, waiting where it helps, and every complaint as a typed exception.
 
-urllib3 is the one package that this brings (docs/decisions/0008-what-the-client-brings.md).
+urllib3 is the one package that this brings (docs/decisions/0009-what-the-client-brings.md).
 """
 
 import email.utils
@@ -56,9 +56,13 @@ class Wire:
         body = jsonlib.dumps(json, allow_nan=False).encode() if json is not None else None
         return self._document(self.request("POST", path, body=body, headers={"Content-Type": "application/json"} if body is not None else {}))
 
-    def delete(self, path: str) -> None:
-        """Send a DELETE."""
-        self.request("DELETE", path)
+    def put(self, path: str, *, json: Any = None) -> Any:
+        """The JSON of a PUT, sent once."""
+        return self._document(self.request("PUT", path, body=jsonlib.dumps(json, allow_nan=False).encode(), headers={"Content-Type": "application/json"}))
+
+    def delete(self, path: str) -> Any:
+        """The JSON of a DELETE, if it answers any."""
+        return self._document(self.request("DELETE", path))
 
     def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, tries: int | None = None, **content: Any) -> Any:
         """The answer, read whole; raises the exception that fits for a status of 400 and above, Unreachable where nobody answers.

@@ -139,7 +139,7 @@ class Market:
         if number.count(".") < 2 and number:
             number = self._newest(owner, name, number)
             reference = f"{owner}/{name}@{number}"
-        path = f"learnwares/{quote(owner, safe='')}/{quote(name, safe='')}" + (f"/{number}" if number else "")
+        path = _home(reference) + (f"/{number}" if number else "")
         found = self._remembered("learnwares", reference, lambda: self._wire.get(path), lasting=lambda version: version["status"] == "usable")
         if not self.offline and found["status"] == "usable":
             self.cache.keep("learnwares", found["reference"], found)
@@ -168,6 +168,34 @@ class Market:
         """What fits a requirement: ranked singles and the best mixture. Filters: task, target, licence, format, q."""
         asked = {"specification": json.loads(requirement.to_bytes()), "top": top, "filters": {k: v for k, v in filters.items() if v}}
         return Match(self, self._wire.post("matches", json=asked), requirement)
+
+    # -- talking --------------------------------------------------------------------------------
+
+    def like(self, reference: str) -> int:
+        """Like a learnware; returns how many do. Liking it twice is liking it once."""
+        return self._wire.put(f"{_home(reference)}/like", json={})["likes"]
+
+    def unlike(self, reference: str) -> int:
+        """Take a like back; returns how many are left."""
+        return self._wire.delete(f"{_home(reference)}/like")["likes"]
+
+    def access(self, reference: str, words: str | None = None) -> str:
+        """Where you stand with a gated learnware: open, none, waiting, granted or denied. With `words`, which say what for, its owner is asked first."""
+        if words is not None:
+            return self._wire.post(f"{_home(reference)}/ask", json={"words": words})["state"]
+        return self._wire.get(f"{_home(reference)}/ask")["state"]
+
+    def organisations(self) -> list[dict[str, Any]]:
+        """The organisations that you belong to, with your role."""
+        return self._wire.get("organisations")
+
+    def notifications(self, *, unread: bool = False) -> list[dict[str, Any]]:
+        """What you were told, newest first; `unread` leaves out what you have read."""
+        return self._wire.get("notifications", unread="true" if unread else None)["results"]
+
+    def requests(self, **filters: Any) -> dict[str, Any]:
+        """The board of models that somebody asks for: {"count", "results", ...}; filters: q, task, target, space, state, sort, page."""
+        return self._wire.get("requests", **filters)
 
     # -- offering -------------------------------------------------------------------------------
 
@@ -222,6 +250,10 @@ class Market:
         for field, path in files.items():
             digests[field] = digests.get(field) or digest(path)
             told = (lambda done, total, name=path.name: progress(f"Sending {name}", done, total)) if progress else None
+            known = self._wire.get("uploads/known", sha256=digests[field], size=path.stat().st_size)
+            if known["known"]:  # the market has these bytes, in a version that one may use
+                ids[field] = known["name"]
+                continue
             ids[field] = uploading.send(self._wire, self.cache, path, name=path.name, sha256=digests[field], progress=told)
         sent = self._wire.post("learnwares", json=words | ids)
         for sha256 in digests.values():
@@ -516,6 +548,12 @@ def _parts(reference: str) -> tuple[str, str, str]:
     if not (owner and slash and name) or "/" in rest or (at and not NUMBER.fullmatch(number)):
         raise Refused(f"A learnware is named owner/name, owner/name@1 or owner/name@1.0.0; got {reference!r}.", code="wrong-reference", hint="Look it up: moorage search WORDS")
     return owner, name, number
+
+
+def _home(reference: str) -> str:
+    """The part of the API that is about a learnware as a whole."""
+    owner, name, _ = _parts(reference)
+    return f"learnwares/{quote(owner, safe='')}/{quote(name, safe='')}"
 
 
 def _csv(data: Any, target: str | None) -> bytes:

@@ -120,15 +120,17 @@ def test_a_compact_model_is_taught_on_rows_without_labels(market, tmp_path):
     assert (moorage.predict(job.download(tmp_path / "small"), frame).labels == frame[models.TARGET].to_numpy()).mean() > 0.8
 
 
-def test_a_download_goes_on_where_it_broke_off_and_runs(market, tmp_path):
+def test_a_download_goes_on_where_it_broke_off_and_runs(site, market, tmp_path):
     reference = "alice/nuclei-small"
     whole = market.download(reference, tmp_path / "whole")
     model = next(p for p in whole.iterdir() if p.suffix == ".skops")
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / (model.name + ".part")).write_bytes(model.read_bytes()[:1000])
+    other = moorage.Market(site.url, cache=tmp_path / "another cache")
+    sha256 = next(file["sha256"] for file in other.learnware(reference)["files"] if file["name"] == model.name)
+    part = other.cache.blob(sha256).with_suffix(".part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(model.read_bytes()[:1000])
     seen = []
-    market.download(reference, broken, progress=lambda name, done, total: seen.append((name, done)))
+    broken = other.download(reference, tmp_path / "broken", progress=lambda name, done, total: seen.append((name, done)))
     assert (broken / model.name).read_bytes() == model.read_bytes()
     assert min(done for name, done in seen if name == model.name) > 1000
     assert moorage.predict(whole, asked(5)).labels.shape == (5,)
@@ -158,7 +160,7 @@ def test_missing_values_are_described_all_the_same(market):
 
 
 def test_nobody_answers(tmp_path):
-    with pytest.raises(moorage.MarketUnreachable, match=r"run\.py"):
+    with pytest.raises(moorage.Unreachable, match=r"run\.py"):
         moorage.Market("http://127.0.0.1:9", "x").whoami()
 
 
@@ -187,7 +189,7 @@ def test_the_walk_of_a_person_with_a_spreadsheet(shell, tmp_path, catalog):
     models.part(0.1, 0.7).tail(30).drop(columns=models.TARGET).to_csv(tmp_path / "new.csv", index=False)
 
     assert "moorage login" in shell("whoami", code=3).stderr
-    shell("login", "--username", "charlie", input=PASSWORD + "\n")
+    shell("login", "--password", "--username", "charlie", input=PASSWORD + "\n")
     kept = tmp_path / ".config" / "moorage" / "credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and PASSWORD not in kept.read_text()
     assert "charlie" in shell("whoami").stderr
