@@ -32,6 +32,7 @@ GROWTH = 1.25  # of an island, after which its layout is made anew
 BATCH = 500  # specifications read and embedded at a time
 FILLED = 0.9  # of an island's radius that its places may use
 APART = 0.02  # of a radius: specifications that are the same would hide one another
+FEW = 60  # islands
 GAP = 0.35  # between islands, in radii of the smallest
 WIDE = 1.6  # the whole map is about so much wider than high
 UNIT = 100_000  # steps of the map's width in which points are sent
@@ -167,22 +168,25 @@ def _settle(made: dict[str, np.ndarray], public: dict[str, int]) -> int:
 
 
 def pack(radii: np.ndarray) -> np.ndarray:
-    """Centres (m, 2) of discs (m,), largest first, that do not overlap: each takes the first free place on a spiral from the middle."""
+    """Centres (m, 2) of discs (m,), largest first, that do not overlap: each takes the first free place on a spiral from the middle.
+
+    Where they are few, small ones fill the gaps between large ones; many begin at the rim of what lies already, so that thousands take seconds.
+    """
     centres = np.zeros((len(radii), 2))
-    step, k = 0.4 * float(radii.min(initial=1.0)), 0
+    gap, k, rim = GAP * float(radii.min(initial=1.0)), 0, 0.0
     for i, radius in enumerate(radii.tolist()):
-        if i and radius < radii[i - 1]:
-            k = 0  # smaller ones may fit where larger ones did not
+        if i and radius < radii[i - 1]:  # equals need not look again where there was no room
+            k = 0 if i < FEW else int((rim / (0.4 * radius)) ** 2)
         while True:
-            at = np.arange(k, k + 256)
-            turn, out = at * 2.399963229728653, step * np.sqrt(at)  # the golden angle covers the plane evenly
-            tried = np.stack([out * np.cos(turn) * math.sqrt(WIDE), out * np.sin(turn) / math.sqrt(WIDE)], axis=1)
-            apart = np.linalg.norm(tried[:, None, :] - centres[None, :i, :], axis=2) - radii[:i] - radius
-            free = np.flatnonzero((apart >= GAP).all(axis=1))
+            at = np.arange(k, k + 64)
+            turn, out = at * 2.399963229728653, 0.4 * radius * np.sqrt(at)  # the golden angle covers the plane evenly
+            x, y = out * np.cos(turn) * math.sqrt(WIDE), out * np.sin(turn) / math.sqrt(WIDE)
+            apart = (x[:, None] - centres[None, :i, 0]) ** 2 + (y[:, None] - centres[None, :i, 1]) ** 2
+            free = np.flatnonzero((apart >= (radii[:i] + (radius + gap)) ** 2).all(axis=1))
             if len(free):
-                centres[i], k = tried[free[0]], int(at[free[0]]) + 1
+                centres[i], k, rim = (x[free[0]], y[free[0]]), int(at[free[0]]) + 1, max(rim, float(out[free[0]]))
                 break
-            k += 256
+            k += len(at)
     return centres
 
 
