@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -18,11 +19,17 @@ from rest_framework.views import APIView
 
 from marketplace.accounts.permissions import ReadsOpenly
 from marketplace.accounts.services import may_write
-from marketplace.catalog import access, files, services
-from marketplace.catalog.models import Space, Version
+from marketplace.catalog import access, exploring, files, mending, services, shelf, uploading
+from marketplace.catalog.models import Draft, Space, Version
 from marketplace.catalog.serializers import (
     ColumnsAsked,
+    DraftRow,
+    DraftWritten,
     Offer,
+    OfferAsked,
+    OfferChecked,
+    OfferOfUploads,
+    OfferWrong,
     SpaceDetail,
     SpaceRow,
     SpacesFound,
@@ -31,10 +38,11 @@ from marketplace.catalog.serializers import (
     VersionRow,
 )
 from marketplace.errors import Refused
+from marketplace.parsers import StrictJson
 from marketplace.rest import Page
 from reuse.manifest import STATISTICS
 
-FILTERS = ("q", "task", "target", "format", "licence", "owner", "space", "sort")
+FILTERS = ("q", *shelf.FACETS, "lasso", "sort")
 MAX_MANIFEST = 1 << 20
 
 
@@ -75,7 +83,7 @@ class SpaceOne(APIView):
 
 class LearnwareList(APIView):
     permission_classes = [ReadsOpenly]
-    parser_classes = [MultiPartParser]
+    parser_classes = [MultiPartParser, StrictJson]
     scopes = {"POST": "upload"}
 
     @extend_schema(
@@ -84,19 +92,18 @@ class LearnwareList(APIView):
     )
     def get(self, request: Request) -> Response:
         """What is offered, by words and filters, with the counts of each facet."""
-        asked = {name: request.query_params[name][:200] for name in FILTERS if request.query_params.get(name)}
-        found = services.search(user=request.user, **asked)
+        found = exploring.found(request.query_params, request.user)
         page = Page()
         rows = page.paginate_queryset(found, request, view=self)
         answer = page.get_paginated_response(VersionRow(rows, many=True).data)
-        answer.data = {key: answer.data[key] for key in ("count", "next", "previous")} | {
-            "facets": services.facets(found), "results": answer.data["results"],
-        }
+        answer.data = {key: answer.data[key] for key in ("count", "next", "previous")} | {"facets": found.facets(), "results": answer.data["results"]}
         return answer
 
-    @extend_schema(request={"multipart/form-data": Offer}, responses={202: VersionDetail}, tags=["learnwares"])
+    @extend_schema(request={"multipart/form-data": Offer, "application/json": OfferOfUploads}, responses={202: VersionDetail}, tags=["learnwares"])
     def post(self, request: Request) -> Response:
-        """Offer a learnware; a worker checks it, and its status becomes usable or refused."""
+        """Offer a learnware; a worker checks it, and its status becomes usable or refused. Its files come with it, or are uploads that have arrived."""
+        if request.content_type == "application/json":
+            return self._offer_uploads(request)
         asked = Offer(data=request.data)
         asked.is_valid(raise_exception=True)
         parts = asked.validated_data
@@ -107,6 +114,80 @@ class LearnwareList(APIView):
             statistics=parts.get("statistics"), visibility=parts.get("visibility", ""),
         )
         return Response(VersionDetail(version, context={"request": request}).data, status=status.HTTP_202_ACCEPTED, headers={"Location": version.get_absolute_url()})
+
+
+    def _offer_uploads(self, request: Request) -> Response:
+        asked = OfferOfUploads(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = services.submit_uploads(by=request.user, **asked.validated_data)
+        return Response(VersionDetail(version, context={"request": request}).data, status=status.HTTP_202_ACCEPTED, headers={"Location": version.get_absolute_url()})
+
+
+class LearnwareCheck(APIView):
+    scopes = {"POST": "upload"}
+
+    @extend_schema(
+        request=OfferAsked, responses={200: OfferChecked, 422: OfferWrong}, tags=["learnwares"],
+        parameters=[OpenApiParameter("problems", str, enum=["listed"], description="`listed`: answer 200 with the list of problems, as a form does that is still being written.")],
+    )
+    def post(self, request: Request) -> Response:
+        """Check an offer before a byte of its model is sent: 200, or every problem with its field and its fix."""
+        asked = OfferAsked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        said = asked.validated_data
+        found = services.problems(
+            author=request.user, manifest=said["manifest"], specification=services.specification_of(request.user, said["specification"]),
+            visibility=said.get("visibility", ""), statistics=said["statistics"],
+        )
+        listed = [mending.to_json(problem) for problem in found]
+        if not found or request.query_params.get("problems") == "listed":
+            owner, name, version = (str(said["manifest"].get(key) or other) for key, other in (("owner", request.user.username), ("name", "?"), ("version", "?")))
+            return Response(OfferChecked({"reference": f"{owner}/{name}@{version}", "problems": listed}).data)
+        first, more = found[0], len(found) - 1
+        wrong = {"code": first.code, "message": first.message + (f" ({more} more)" if more else ""), "hint": first.hint, "request_id": request._request.request_id,
+                 "fields": {name: str(text) for problem in found for name, text in problem.fields.items()}, "problems": listed}
+        return Response(OfferWrong(wrong).data, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
+
+
+class DraftList(APIView):
+    scopes = {"POST": "upload", "GET": "upload"}
+
+    @extend_schema(responses=DraftRow(many=True), tags=["uploads"])
+    def get(self, request: Request) -> Response:
+        """Your offers that are not made yet, the last changed first."""
+        return Response(DraftRow(Draft.objects.filter(author=request.user).prefetch_related("uploads"), many=True).data)
+
+    @extend_schema(request=DraftWritten, responses={201: DraftRow}, tags=["uploads"])
+    def post(self, request: Request) -> Response:
+        """Keep the words of an offer that is not made yet."""
+        asked = DraftWritten(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(DraftRow(uploading.save_draft(author=request.user, **asked.validated_data)).data, status=status.HTTP_201_CREATED)
+
+
+class DraftOne(APIView):
+    scopes = {"GET": "upload", "PUT": "upload", "DELETE": "upload"}
+
+    @extend_schema(responses=DraftRow, tags=["uploads"])
+    def get(self, request: Request, draft_id: UUID) -> Response:
+        """One draft, with the files that belong to it."""
+        return Response(DraftRow(self._draft(request, draft_id)).data)
+
+    @extend_schema(request=DraftWritten, responses=DraftRow, tags=["uploads"])
+    def put(self, request: Request, draft_id: UUID) -> Response:
+        """Write a draft anew."""
+        asked = DraftWritten(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(DraftRow(uploading.save_draft(author=request.user, draft=self._draft(request, draft_id), **asked.validated_data)).data)
+
+    @extend_schema(responses={204: None}, tags=["uploads"])
+    def delete(self, request: Request, draft_id: UUID) -> Response:
+        """Throw a draft away, with its uploads."""
+        uploading.discard(self._draft(request, draft_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _draft(self, request: Request, draft_id: UUID) -> Draft:
+        return get_object_or_404(Draft.objects.filter(author=request.user), pk=draft_id)
 
 
 def _version(request: Request, owner: str, name: str, number: str | None = None) -> Version:

@@ -8,15 +8,25 @@ from django import forms
 
 from marketplace.accounts.forms import Styled
 from marketplace.accounts.models import User
+from marketplace.catalog import artifacts
+from marketplace.catalog.models import Learnware, Version
 from reuse.manifest import FORMAT, LICENCES, MAX_BYTES
+from specs import SpecError, strict_json
 
 
 class Upload(Styled, forms.Form):
+    """`author` offers; `kept` is the version whose specification stands where none is brought."""
+
     model = forms.FileField(label="Model", help_text="safetensors, skops or ONNX. The type is read from the file's structure.")
     specification = forms.FileField(label="Specification", help_text="specification.json, made by `moorage describe` where your data is.")
     manifest = forms.FileField(
         label="Manifest", required=False, help_text="learnware.json, as the client writes it. Without one, fill in the fields below."
     )
+    statistics = forms.FileField(
+        label="Statistics", required=False, help_text="Only for safetensors: what RegMean and Fisher need in place of data.",
+    )
+    owner = forms.ChoiceField(required=False, label="Owner", help_text="You, or an organisation that you write for.")
+    visibility = forms.ChoiceField(required=False, label="Who sees it", choices=[(value, words.capitalize()) for value, words in Learnware.Visibility.choices])
     name = forms.SlugField(max_length=80, required=False, help_text="Small letters, digits and hyphens.")
     version = forms.CharField(max_length=20, required=False, initial="1.0.0")
     title = forms.CharField(max_length=160, required=False)
@@ -33,6 +43,15 @@ class Upload(Styled, forms.Form):
     )
     licence = forms.ChoiceField(required=False, choices=[(name, name) for name in LICENCES])
     card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 8}), help_text="Markdown: what it does, on which data, how well.")
+
+    def __init__(self, *args: Any, author: User, kept: Version | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.author, self.kept = author, kept
+        names = sorted(User.objects.acts_for(author).values_list("username", flat=True), key=lambda name: (name != author.username, name))
+        self.fields["owner"].choices = [(name, f"{name} (you)" if name == author.username else name) for name in names]
+        if kept is not None:
+            self.fields["specification"].required = False
+            self.fields["specification"].help_text = f"Without one, that of {kept.reference} is kept."
 
     def clean_manifest(self) -> Any:
         file = self.cleaned_data["manifest"]
@@ -57,12 +76,23 @@ class Upload(Styled, forms.Form):
                     self.add_error(field, "Fill this in, or bring a learnware.json.")
         return given
 
-    def submission(self, owner: User) -> dict[str, Any]:
+    def submission(self) -> dict[str, Any]:
         """What the service takes."""
         given = self.cleaned_data
-        specification = given["specification"].read()
-        manifest = given["manifest"].read() if given["manifest"] else self._manifest(given, specification)
-        return {"manifest": manifest, "model": given["model"], "specification": specification}
+        specification = given["specification"].read() if given["specification"] else artifacts.read(self.kept.specification_id)
+        manifest = self._named(given["manifest"].read()) if given["manifest"] else self._manifest(given, specification)
+        return {"manifest": manifest, "model": given["model"], "specification": specification, "statistics": given["statistics"] or None, "visibility": given["visibility"]}
+
+    def _named(self, manifest: bytes) -> bytes | dict[str, Any]:
+        """learnware.json, in the name of the owner that was chosen where it names none."""
+        chosen = self.cleaned_data["owner"]
+        if chosen in ("", self.author.username):
+            return manifest
+        try:
+            document = strict_json.loads(manifest, most=MAX_BYTES, what="learnware.json")
+        except SpecError:
+            return manifest  # the service says what is wrong with it
+        return document | {"owner": document.get("owner") or chosen} if isinstance(document, dict) else manifest
 
     def _manifest(self, given: dict, specification: bytes) -> dict[str, Any]:
         from marketplace.catalog.opening import format_of
@@ -77,7 +107,7 @@ class Upload(Styled, forms.Form):
             sha.update(part)
         name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in given["model"].name)[-80:].lstrip("._-")
         return {
-            "format": FORMAT, "name": given["name"], "version": given["version"], "title": given["title"], "task": given["task"],
+            "format": FORMAT, "name": given["name"], "owner": given["owner"], "version": given["version"], "title": given["title"], "task": given["task"],
             "input": {"space": Specification.from_bytes(specification).space.id, "takes": given["takes"] or "columns"},
             "output": output, "licence": given["licence"], "base": None, "parents": [], "card": given["card"], "evaluation": {}, "scenario": [],
             "model": {"format": format_of(given["model"]), "file": name or "model", "sha256": sha.hexdigest(), "size": given["model"].size,

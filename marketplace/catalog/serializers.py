@@ -6,7 +6,7 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from marketplace.catalog import access
-from marketplace.catalog.models import AccessRequest, Learnware, Space, Version
+from marketplace.catalog.models import AccessRequest, Draft, Learnware, Space, Upload, Version
 from reuse.manifest import STATISTICS
 
 
@@ -87,9 +87,14 @@ class VersionDetail(VersionRow):
     manifest = serializers.SerializerMethodField()
     base = serializers.SerializerMethodField()
     parents = serializers.SerializerMethodField()
+    likes = serializers.IntegerField(source="learnware.likes_count", read_only=True)
+    tensor_count = serializers.SerializerMethodField()
 
     class Meta(VersionRow.Meta):
-        fields = [*VersionRow.Meta.fields, "manifest", "report", "files", "base", "parents", "downloads"]
+        fields = [*VersionRow.Meta.fields, "manifest", "report", "files", "base", "parents", "downloads", "likes", "tensor_count"]
+
+    def get_tensor_count(self, version: Version) -> int:
+        return len(version.report.get("tensors") or ())
 
     def get_files(self, version: Version) -> list[dict[str, Any]]:
         def row(name: str, size: int | None, sha256: str) -> dict[str, Any]:
@@ -126,6 +131,84 @@ class Offer(serializers.Serializer):
         choices=Learnware.Visibility.choices, required=False, help_text="Who sees a new learnware; public when left out. Later versions do not change it: see …/access.",
     )
     statistics = serializers.FileField(required=False, help_text="What RegMean and Fisher need, in place of data: a safetensors file of gram/TENSOR and fisher/TENSOR.")
+
+
+class OfferOfUploads(serializers.Serializer):
+    """An offer whose files have arrived already: each is the id of a finished upload, or `sha256:…` of bytes that you may use."""
+
+    manifest = serializers.DictField(help_text="learnware.json, parsed.")
+    model = serializers.CharField(max_length=100)
+    specification = serializers.JSONField(help_text="As the model, or the document itself.")
+    statistics = serializers.CharField(max_length=100, required=False, allow_null=True, default=None)
+    visibility = serializers.ChoiceField(choices=Learnware.Visibility.choices, required=False)
+    draft = serializers.UUIDField(required=False, allow_null=True, default=None, help_text="A draft that this offer ends.")
+
+
+class OfferAsked(serializers.Serializer):
+    """What of an offer can be checked before a byte of its model is sent."""
+
+    manifest = serializers.DictField(help_text="learnware.json, parsed.")
+    specification = serializers.JSONField(required=False, allow_null=True, default=None, help_text="The document, or an upload.")
+    statistics = serializers.BooleanField(required=False, default=False, help_text="Whether statistics come with it.")
+    visibility = serializers.ChoiceField(choices=Learnware.Visibility.choices, required=False)
+
+
+class Problem(serializers.Serializer):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+    fix = serializers.CharField()
+
+
+class OfferChecked(serializers.Serializer):
+    reference = serializers.CharField(help_text="What it would be called.")
+    problems = Problem(many=True)
+
+
+class OfferWrong(serializers.Serializer):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+    request_id = serializers.CharField()
+    fields = serializers.DictField(child=serializers.CharField())
+    problems = Problem(many=True)
+
+
+class UploadRow(serializers.ModelSerializer):
+    finished = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        fields = ["id", "name", "size", "offset", "sha256", "finished", "created", "expires", "url"]
+
+    def get_finished(self, upload: Upload) -> bool:
+        return upload.offset == upload.size
+
+    def get_url(self, upload: Upload) -> str:
+        return reverse("api:upload", args=[upload.pk])
+
+
+class KnownAnswer(serializers.Serializer):
+    known = serializers.BooleanField()
+    name = serializers.CharField(help_text="What an offer calls these bytes, once they are known.")
+
+
+class DraftRow(serializers.ModelSerializer):
+    uploads = UploadRow(many=True, read_only=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Draft
+        fields = ["id", "document", "uploads", "created", "changed", "url"]
+
+    def get_url(self, draft: Draft) -> str:
+        return f"{reverse('upload')}?draft={draft.pk}"
+
+
+class DraftWritten(serializers.Serializer):
+    document = serializers.DictField(help_text="Fields of the upload form, as they stand.")
+    uploads = serializers.ListField(child=serializers.UUIDField(), required=False, default=list, max_length=50)
 
 
 class VersionPage(serializers.Serializer):
@@ -167,3 +250,22 @@ class AccessDecision(serializers.Serializer):
 
 class AccessStanding(serializers.Serializer):
     state = serializers.ChoiceField(choices=["open", "none", "waiting", "granted", "denied"], help_text="open: there is nothing to ask for.")
+
+
+class IslandRow(serializers.Serializer):
+    space = serializers.CharField()
+    name = serializers.CharField()
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+    radius = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class MapPage(serializers.Serializer):
+    unit = serializers.IntegerField(help_text="Steps of x and y to the map's width.")
+    tasks = serializers.ListField(child=serializers.CharField())
+    islands = IslandRow(many=True)
+    x = serializers.ListField(child=serializers.IntegerField())
+    y = serializers.ListField(child=serializers.IntegerField())
+    task = serializers.ListField(child=serializers.IntegerField(), help_text="Numbers into tasks.")
+    uses = serializers.ListField(child=serializers.IntegerField())

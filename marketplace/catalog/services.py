@@ -1,8 +1,11 @@
 """What a user does with the catalog: offer, withdraw, look for."""
 
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -13,15 +16,14 @@ from django.db.models.functions import Coalesce
 import specs
 from marketplace.accounts.models import User
 from marketplace.accounts.services import may_write
-from marketplace.catalog import artifacts, tasks
-from marketplace.catalog.models import Artifact, Change, Learnware, Space, Version, VersionQuerySet
+from marketplace.catalog import artifacts, fulltext, mending, tasks, uploading
+from marketplace.catalog.models import Artifact, Change, Draft, Learnware, Space, Version, VersionQuerySet
 from marketplace.catalog.opening import identify
 from marketplace.errors import Refused
 from reuse.manifest import Manifest
 from storage import Stored
 
 log = logging.getLogger(__name__)
-FACETS = ("task", "target", "format", "licence")
 
 
 def submit(
@@ -38,15 +40,10 @@ def submit(
     _agree(read, spec)
     author, owner = owner, _owner(owner, read)
     _agree_on_visibility(owner, read, visibility)
-    if model.size > settings.MAX_MODEL_BYTES:
-        raise Refused("model-too-large", f"A model may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {model.size >> 20} MB.", status=413,
-                      hint="Offer a smaller model.", fields={"model": "Too large."})
-    if statistics is not None and read.format != "safetensors":
-        raise Refused("statistics-not-wanted", f"Only safetensors models are merged, so only they carry statistics; this one is {read.format}.", hint="Leave the statistics out.",
-                      fields={"statistics": "Not for this format."})
-    if statistics is not None and statistics.size > settings.MAX_MODEL_BYTES:
-        raise Refused("statistics-too-large", f"Statistics may have {settings.MAX_MODEL_BYTES >> 20} MB; these have {statistics.size >> 20} MB.", status=413,
-                      hint="Leave them out.", fields={"statistics": "Too large."})
+    _fits("model", model.size)
+    if statistics is not None:
+        _takes_statistics(read)
+        _fits("statistics", statistics.size)
     identify(model, read)
     _fresh(owner, read)
     base, parents = _ancestors(author, read)
@@ -65,6 +62,75 @@ def submit(
         for item in stored:
             artifacts.drop(item)
         raise
+
+
+def submit_uploads(
+    *, by: User, manifest: dict[str, Any], model: str, specification: Any, statistics: str | None = None, visibility: str = "", draft: UUID | None = None,
+) -> Version:
+    """Take an offer whose files have arrived before it. What is wrong with its words is said before its files are looked at; the uploads go once it stands."""
+    document = specification_of(by, specification)
+    if wrong := problems(author=by, manifest=manifest, specification=document, visibility=visibility, statistics=statistics is not None):
+        Manifest.read(manifest)  # where several fields are wrong, all are named
+        raise wrong[0]
+    files: list[UploadedFile] = []
+    try:
+        files.append(uploading.opened(by, model, "model"))
+        if statistics is not None:
+            files.append(uploading.opened(by, statistics, "statistics"))
+        version = submit(owner=by, manifest=manifest, model=files[0], specification=document, statistics=files[1] if len(files) > 1 else None, visibility=visibility)
+    finally:
+        for file in files:
+            file.close()
+    uploading.forget(by, model, statistics, specification if isinstance(specification, str) else None)
+    for done in Draft.objects.filter(author=by, pk=draft):
+        uploading.discard(done)
+    return version
+
+
+def specification_of(by: User, given: Any) -> bytes | None:
+    """The bytes of a specification: given as a document, or by the name of a file that has arrived; None where none is given."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return uploading.read(by, given, "specification", settings.MAX_SPECIFICATION_BYTES)
+    return json.dumps(given).encode()
+
+
+def problems(*, author: User, manifest: Any, specification: bytes | None, visibility: str = "", statistics: bool = False) -> list[Refused]:
+    """Everything that `submit` would refuse of an offer before it looks at the model, not the first alone; `manifest` is the parsed learnware.json."""
+    good, found = mending.read(manifest)
+    said = SimpleNamespace(**{"owner": "", "base": None, "parents": ()} | good | {"format": good.get("model", {}).get("format")})
+    spec = owner = None
+
+    def holds(needed: str, rule: Callable[..., Any], *given: Any) -> Any:
+        if not set(needed.split()) <= set(good) or None in given:
+            return None
+        try:
+            return rule(*given)
+        except Refused as refusal:
+            found.append(refusal)
+            return None
+
+    try:
+        spec = specs.Specification.from_bytes(specification) if specification is not None else None
+    except specs.SpecError as error:
+        found.append(Refused(error.code, error.message, hint=error.hint or "Make it again with: moorage describe data.csv", fields={"specification": error.message}))
+    if specification is None:
+        found.append(Refused("no-specification", "An offer comes with the specification of its training data; there is none.", hint="Make one with: moorage describe data.csv",
+                             fields={"specification": "Missing."}))
+    holds("input", _agree_on_space, said, spec)
+    holds("output", _agree_on_target, said, spec)
+    holds("task output", _agree_on_words, said, spec)
+    owner = holds("", _owner, author, said)
+    holds("name", _agree_on_visibility, owner, said, visibility)
+    holds("name version", _fresh, owner, said)
+    if "model" in good:
+        holds("model", _fits, "model", said.model["size"])
+        holds("model", _takes_statistics, said if statistics else None)
+    holds("", _base, author, said)
+    for reference in said.parents or ():
+        holds("", _parent, author, reference)
+    return found
 
 
 @transaction.atomic
@@ -113,28 +179,17 @@ def search(
     *, user: Any, q: str = "", task: str = "", target: str = "", format: str = "", licence: str = "", owner: str = "",
     space: str = "", sort: str = "newest",
 ) -> VersionQuerySet:
-    """The latest usable version of each learnware that the words and filters allow."""
+    """The latest usable version of each learnware that the words and filters allow, as a question to the database; `shelf.look` counts and orders sooner."""
     found = Version.objects.latest().visible_to(user).whole()
     for name, value in (("task", task), ("target", target), ("format", format), ("licence", licence), ("space_id", space), ("learnware__owner__username", owner)):
         if value:
             found = found.filter(**{name: value})
-    for word in q.lower().split()[:20]:
-        found = found.filter(words__contains=word)
+    found = fulltext.narrow(found, q)
     if sort == "name":
         return found.order_by("learnware__name", "learnware__owner__username")
     if sort == "used":
         return found.annotate(uses=Count("used_in")).order_by("-uses", "-created", "pk")
     return found.order_by("-created", "pk")
-
-
-def facets(found: QuerySet[Version]) -> dict[str, dict[str, int]]:
-    """How many of the found have each value of each facet."""
-    columns = {name: name for name in FACETS} | {"owner": "learnware__owner__username", "space": "space_id"}
-    plain = Version.objects.filter(pk__in=found.order_by().values("pk"))
-    return {
-        name: dict(plain.values_list(column).annotate(n=Count("pk")).order_by("-n", column).values_list(column, "n"))
-        for name, column in columns.items()
-    }
 
 
 def spaces_for(user: Any) -> QuerySet[Space]:
@@ -169,16 +224,40 @@ def find_spaces(columns: list[dict[str, str]], user: Any = None) -> dict[str, li
 
 
 def _agree(read: Manifest, spec: specs.Specification) -> None:
+    _agree_on_space(read, spec)
+    _agree_on_target(read, spec)
+    _agree_on_words(read, spec)
+
+
+def _agree_on_space(read: Manifest, spec: specs.Specification) -> None:
     if read.input["space"] != spec.space.id:
         raise Refused("other-space", f"learnware.json names the space {read.input['space'][:12]}…, the specification stands in {spec.space.id[:12]}….",
                       hint="Describe the training data in the model's own space.", fields={"input.space": "Not the specification's."})
+
+
+def _agree_on_target(read: Manifest, spec: specs.Specification) -> None:
     if read.output["target"] in {column.name for column in spec.space.columns}:
         raise Refused("target-is-input", f"The target {read.output['target']!r} is one of the space's columns.",
                       hint="Found the space without it: moorage describe data.csv --target " + read.output["target"], fields={"output.target": "It is an input."})
+
+
+def _agree_on_words(read: Manifest, spec: specs.Specification) -> None:
     said = spec.semantic
     if said.get("task") not in (None, read.task) or said.get("target") not in (None, read.output["target"]):
         raise Refused("semantic-differs", "learnware.json and the specification name different tasks or targets.",
                       hint="Describe the data again with --target.", fields={"task": "Not the specification's."})
+
+
+def _fits(what: str, size: int) -> None:
+    if size > settings.MAX_MODEL_BYTES:
+        raise Refused(f"{what}-too-large", f"A {what} file may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {size >> 20} MB.", status=413,
+                      hint="Offer a smaller model." if what == "model" else "Leave them out.", fields={what: "Too large."})
+
+
+def _takes_statistics(read: Manifest) -> None:
+    if read.format != "safetensors":
+        raise Refused("statistics-not-wanted", f"Only safetensors models are merged, so only they carry statistics; this one is {read.format}.", hint="Leave the statistics out.",
+                      fields={"statistics": "Not for this format."})
 
 
 def _owner(author: User, read: Manifest) -> User:
@@ -216,22 +295,25 @@ def _exists(owner: User, read: Manifest) -> Refused:
 
 
 def _ancestors(owner: User, read: Manifest) -> tuple[Version | None, list[Version]]:
+    return _base(owner, read), [_parent(owner, reference) for reference in read.parents]
+
+
+def _base(owner: User, read: Manifest) -> Version | None:
     visible = Version.objects.visible_to(owner)
-    base = None
     if read.base and "learnware" in read.base:
         base = _by_reference(visible, read.base["learnware"])
         if base is None:
             raise Refused("unknown-base", f"The base {read.base['learnware']} is not in the market.", hint="Offer the base first, or name it by its SHA-256.",
                           fields={"base": "Unknown."})
-    elif read.base:
-        base = visible.filter(model_id=read.base["sha256"]).order_by("created").first()
-    parents = []
-    for reference in read.parents:
-        parent = _by_reference(visible, reference)
-        if parent is None:
-            raise Refused("unknown-parent", f"The parent {reference} is not in the market.", fields={"parents": "Unknown."})
-        parents.append(parent)
-    return base, parents
+        return base
+    return visible.filter(model_id=read.base["sha256"]).order_by("created").first() if read.base else None
+
+
+def _parent(owner: User, reference: str) -> Version:
+    parent = _by_reference(Version.objects.visible_to(owner), reference)
+    if parent is None:
+        raise Refused("unknown-parent", f"The parent {reference} is not in the market.", hint="Offer the parent first, or leave it out.", fields={"parents": "Unknown."})
+    return parent
 
 
 def _by_reference(versions: QuerySet[Version], reference: str) -> Version | None:
@@ -247,4 +329,4 @@ def _words(owner: User, read: Manifest, space: Space) -> str:
     return " ".join(parts).lower()[:20_000]
 
 
-__all__ = ["Artifact", "facets", "find_spaces", "found_or_join", "search", "spaces_for", "submit", "withdraw"]
+__all__ = ["Artifact", "find_spaces", "found_or_join", "problems", "search", "spaces_for", "specification_of", "submit", "submit_uploads", "withdraw"]

@@ -37,11 +37,13 @@ def reap() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Delete the bytes that nothing refers to."""
-    from marketplace.catalog import artifacts
+    """Delete the bytes that nothing refers to, and uploads and drafts whose time is over."""
+    from marketplace.catalog import artifacts, uploading
 
     if swept := artifacts.sweep():
         log.info("swept %s artifacts", swept)
+    if swept := uploading.sweep():
+        log.info("swept %s uploads and drafts", swept)
 
 
 def ring(version_id: UUID, *, expires: float | None = None) -> None:
@@ -50,3 +52,20 @@ def ring(version_id: UUID, *, expires: float | None = None) -> None:
         check_learnware.apply_async([str(version_id)], expires=expires, retry=False)
     except (OperationalError, OSError) as error:
         log.warning("no doorbell for version %s (%s); the reaper will ring", version_id, error)
+
+
+@shared_task
+def lay_out_map() -> None:
+    """Place what is new on the map; several doorbells at once are one visit."""
+    from marketplace.catalog import mapping
+
+    if moved := mapping.lay_out():
+        log.info("the map: %s learnwares placed or moved", moved)
+
+
+def redraw_map() -> None:
+    """Ask for the map to be brought level. A broker that is down is no reason to fail: the clock asks again."""
+    try:
+        lay_out_map.apply_async(expires=settings.MAP_EVERY_S, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("no doorbell for the map (%s); the clock will ring", error)

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -29,6 +30,7 @@ from marketplace.errors import Refused
 
 PART = 1 << 20
 NOTED_EVERY = 16 << 20  # bytes after which the row hears of what arrived, so that a kill in a long write costs no more
+LOCK_WAIT_S = 3
 MAX_DRAFT = 256 * 1024
 KNOWN = "sha256:"
 
@@ -148,11 +150,23 @@ def _alone(upload: Upload) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise _gone() from None
     with file:
+        if not _locked(file):
+            raise Refused("upload-busy", "Another request is sending this upload.", status=409, hint="Wait a moment, ask with HEAD how far it is, and send from there.")
+        yield file
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Whether the file is ours alone. A sender whose line broke may come again before its first request has noticed, so we wait a little."""
+    until = time.monotonic() + LOCK_WAIT_S
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("upload-busy", "Another request is sending this upload.", status=409, hint="Wait a moment, ask with HEAD how far it is, and send from there.") from None
-        yield file
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def find(owner: User, pk: UUID | str) -> Upload:

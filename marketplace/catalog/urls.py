@@ -2,19 +2,32 @@
 
 from django.urls import path
 
-from marketplace.catalog import access_api, api
-from marketplace.catalog.views import access, exploring, learnwares, offering, people
+from marketplace.catalog import access_api, api, map_api, talking_api, tus
+from marketplace.catalog.views import access, comparing, exploring, learnwares, offering, people, talking
 
 api_urls = [
     path("spaces", api.SpaceList.as_view(), name="spaces"),
     path("spaces/find", api.SpaceFind.as_view(), name="spaces-find"),
     path("spaces/<str:space_id>", api.SpaceOne.as_view(), name="space"),
+    path("map", map_api.Map.as_view(), name="map"),
     path("learnwares", api.LearnwareList.as_view(), name="learnwares"),
+    path("learnwares/check", api.LearnwareCheck.as_view(), name="learnwares-check"),
+    path("uploads", tus.UploadList.as_view(), name="uploads"),
+    path("uploads/known", tus.UploadKnown.as_view(), name="uploads-known"),
+    path("uploads/<uuid:upload_id>", tus.UploadOne.as_view(), name="upload"),
+    path("drafts", api.DraftList.as_view(), name="drafts"),
+    path("drafts/<uuid:draft_id>", api.DraftOne.as_view(), name="draft"),
     path("learnwares/<str:owner>/<str:name>", api.LearnwareDetail.as_view(), name="learnware"),
     path("learnwares/<str:owner>/<str:name>/access", access_api.Access.as_view(), name="access"),
     path("learnwares/<str:owner>/<str:name>/ask", access_api.AccessAsk.as_view(), name="access-ask"),
     path("learnwares/<str:owner>/<str:name>/requests/<int:request_id>", access_api.AccessRequestOne.as_view(), name="access-request"),
+    path("learnwares/<str:owner>/<str:name>/like", talking_api.LikeOne.as_view(), name="like"),
+    path("learnwares/<str:owner>/<str:name>/comments", talking_api.CommentList.as_view(), name="comments"),
+    path("learnwares/<str:owner>/<str:name>/comments/<uuid:comment_id>", talking_api.CommentOne.as_view(), name="comment"),
+    path("learnwares/<str:owner>/<str:name>/report", talking_api.ReportOne.as_view(), name="report"),
+    path("learnwares/<str:owner>/<str:name>/compare/<str:old>...<str:new>", talking_api.Difference.as_view(), name="difference"),
     path("learnwares/<str:owner>/<str:name>/<str:number>", api.VersionOne.as_view(), name="version"),
+    path("learnwares/<str:owner>/<str:name>/<str:number>/tensors", talking_api.Tensors.as_view(), name="version-tensors"),
     path("learnwares/<str:owner>/<str:name>/<str:number>/files/<str:file>", api.VersionFile.as_view(), name="version-file"),
     path("learnwares/<str:owner>/<str:name>/<str:number>/withdraw", api.VersionWithdraw.as_view(), name="version-withdraw"),
 ]
@@ -22,6 +35,8 @@ api_urls = [
 page_urls = [
     path("", exploring.home, name="home"),
     path("explore/", exploring.explore, name="explore"),
+    path("explore/near/", exploring.near, name="map-near"),
+    path("compare/", comparing.compare, name="compare"),
     path("learnwares/<str:owner>/<str:name>/", learnwares.learnware, name="learnware"),
     path("people/<str:username>/", people.profile, name="profile"),
     path("learnwares/<str:owner>/<str:name>/access/", access.access, name="access"),
@@ -30,10 +45,21 @@ page_urls = [
     path("learnwares/<str:owner>/<str:name>/access/share/<str:username>/end/", access.unshare, name="access-unshare"),
     path("learnwares/<str:owner>/<str:name>/access/requests/<int:pk>/", access.decide, name="access-decide"),
     path("learnwares/<str:owner>/<str:name>/ask/", access.ask, name="access-ask"),
+    path("learnwares/<str:owner>/<str:name>/like/", talking.like, name="like"),
+    path("learnwares/<str:owner>/<str:name>/card/", talking.card, name="card"),
+    path("learnwares/<str:owner>/<str:name>/comments/", talking.say, name="comment"),
+    path("learnwares/<str:owner>/<str:name>/comments/<uuid:pk>/edit/", talking.reword, name="comment-edit"),
+    path("learnwares/<str:owner>/<str:name>/comments/<uuid:pk>/delete/", talking.unsay, name="comment-delete"),
+    path("learnwares/<str:owner>/<str:name>/comments/<uuid:pk>/hide/", talking.hide, name="comment-hide"),
+    path("learnwares/<str:owner>/<str:name>/report/", talking.complain, name="report"),
+    path("learnwares/<str:owner>/<str:name>/compare/", learnwares.difference, name="difference"),
+    path("learnwares/<str:owner>/<str:name>/compare/<str:old>...<str:new>/", learnwares.difference, name="difference"),
     path("learnwares/<str:owner>/<str:name>/<str:number>/", learnwares.version, name="version"),
     path("learnwares/<str:owner>/<str:name>/<str:number>/status/", learnwares.version_status, name="version-status"),
     path("learnwares/<str:owner>/<str:name>/<str:number>/withdraw/", learnwares.withdraw, name="withdraw"),
     path("upload/", offering.upload, name="upload"),
     path("mine/", offering.mine, name="mine"),
+    path("mine/drafts/<uuid:pk>/discard/", offering.discard_draft, name="draft-discard"),
+    path("mine/uploads/<uuid:pk>/cancel/", offering.cancel_upload, name="upload-cancel"),
     path("spaces/<str:pk>/", exploring.space, name="space"),
 ]

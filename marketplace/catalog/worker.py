@@ -3,6 +3,9 @@
 import logging
 import secrets
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from marketplace.accounts import notices
-from marketplace.catalog import artifacts, cards
+from marketplace.catalog import artifacts, cards, tasks
 from marketplace.catalog.models import Version
-from reuse import ReuseError, sandbox
+from reuse import ReuseError, formats, sandbox
 from reuse.weights import statistics
 from specs import SpecError
 from storage import ArtifactDamaged, ArtifactMissing
@@ -31,13 +34,14 @@ def check(version_id: UUID) -> None:
     if token is None:
         return
     version = Version.objects.whole().get(pk=version_id)
+    steps = Steps(version, token)
     try:
-        report = _open(version)
+        report = _open(version, steps) | {"steps": steps.taken}
     except (ReuseError, SpecError) as error:
-        _finish(version, token, refusal={"code": error.code, "message": error.message, "hint": error.hint})
+        _finish(version, token, report={"steps": steps.taken}, refusal={"code": error.code, "message": error.message, "hint": error.hint})
     except (ArtifactMissing, ArtifactDamaged) as error:
         log.error("version %s: %s", version.pk, error)
-        _finish(version, token, refusal={"code": "artifact-damaged", "message": "The stored file is damaged.", "hint": "Offer it again."})
+        _finish(version, token, report={"steps": steps.taken}, refusal={"code": "artifact-damaged", "message": "The stored file is damaged.", "hint": "Offer it again."})
     except Exception:  # the edge of the process: the lease runs out and another attempt follows
         log.exception("the check of version %s failed unexpectedly", version.pk)
         _give_up_or_wait(version, token)
@@ -55,17 +59,51 @@ def _claim(version_id: UUID) -> str | None:
     return token if won else None
 
 
-def _open(version: Version) -> dict[str, Any]:
+class Steps:
+    """The steps of a check; each is written to the version when it begins and when it ends, so that a page can follow."""
+
+    def __init__(self, version: Version, token: str) -> None:
+        self._row = Version.objects.filter(pk=version.pk, token=token, status=Version.Status.CHECKING)
+        self.taken: list[dict[str, Any]] = []
+
+    @contextmanager
+    def step(self, words: str) -> Iterator[dict[str, Any]]:
+        """One step; what it found may be put under `found`."""
+        began, step = time.perf_counter(), {"words": words, "state": "running"}
+        self.taken.append(step)
+        self._write()
+        try:
+            yield step
+        except BaseException:
+            step["state"] = "failed"
+            raise
+        else:
+            step["state"] = "done"
+        finally:
+            step["seconds"] = round(time.perf_counter() - began, 3)
+            self._write()
+
+    def _write(self) -> None:
+        self._row.update(report={"steps": self.taken})
+
+
+def _open(version: Version, steps: Steps) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="moorage-check-") as folder:
         model = Path(folder) / version.manifest["model"]["file"]
         specification = Path(folder) / "specification.json"
-        artifacts.copy(version.model_id, model)
-        artifacts.copy(version.specification_id, specification)
-        report = sandbox.shared().check(model, version.manifest, specification)
+        with steps.step("The files are those that were sent, by their SHA-256"):
+            artifacts.copy(version.model_id, model)
+            artifacts.copy(version.specification_id, specification)
+        with steps.step("The type, by the structure of the file") as step:
+            step["found"] = formats.identify(model, model.name)
+        with steps.step("Opened in the sandbox, and run on the points of its own specification") as step:
+            report = sandbox.shared().check(model, version.manifest, specification)
+            step["found"] = f"{report['points']} answers, all finite and in shape"
         if version.statistics_id:
             published = Path(folder) / statistics.FILE
-            artifacts.copy(version.statistics_id, published)
-            report["statistics"] = statistics.check(published, {t["name"]: tuple(t["shape"]) for t in report["tensors"]})
+            with steps.step("Its statistics fit its tensors"):
+                artifacts.copy(version.statistics_id, published)
+                report["statistics"] = statistics.check(published, {t["name"]: tuple(t["shape"]) for t in report["tensors"]})
         return report
 
 
@@ -78,6 +116,7 @@ def _finish(version: Version, token: str, *, report: dict | None = None, refusal
         )
         if won and not refusal:
             version.learnware.promote()
+            transaction.on_commit(tasks.redraw_map)
         if won:
             _tell(version, refusal)
 

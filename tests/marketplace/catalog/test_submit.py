@@ -124,7 +124,7 @@ def test_a_check_runs_once_however_often_the_bell_rings(alice, files, monkeypatc
     version = services.submit(owner=alice, **files())
     calls = []
     original = worker._open
-    monkeypatch.setattr(worker, "_open", lambda held: calls.append(1) or original(held))
+    monkeypatch.setattr(worker, "_open", lambda *given: calls.append(1) or original(*given))
     worker.check(version.pk)
     worker.check(version.pk)
     assert len(calls) == 1

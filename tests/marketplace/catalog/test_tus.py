@@ -138,7 +138,8 @@ def test_an_expired_upload_is_gone_and_swept(client, url):
     assert uploading.sweep() == 1 and not path.exists() and not Upload.objects.exists()
 
 
-def test_while_one_writes_another_waits(client, url):
+def test_while_one_writes_another_waits(client, url, monkeypatch):
+    monkeypatch.setattr(uploading, "LOCK_WAIT_S", 0)
     with uploading.path(Upload.objects.get()).open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         answer = send(client, url, BYTES, 0)

@@ -1,0 +1,24 @@
+// What this browser was sending: survives a reload, and says where a file that is dropped again goes on.
+
+const KEY = "moorage.uploads";
+
+function read() {
+  try {
+    const found = JSON.parse(localStorage.getItem(KEY));
+    return Array.isArray(found) ? found : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(entries) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(entries.slice(-50)));
+  } catch {
+    // A browser that keeps nothing still uploads; the drafts on the server remember too.
+  }
+}
+
+export const remember = (entry) => write([...read().filter(({ url }) => url !== entry.url), entry]);
+export const forget = (url) => write(read().filter((entry) => entry.url !== url));
+export const find = (user, sha256, size) => read().find((entry) => entry.user === user && entry.sha256 === sha256 && entry.size === size)?.url ?? "";
