@@ -8,9 +8,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from marketplace.catalog.lineage import WORDS, Lineage
 
-BOX_WIDTH, BOX_HEIGHT = 196, 58
-ACROSS, DOWN, EDGE = 64, 16, 10  # between boxes
-LETTERS = 25
+BOX_WIDTH, BOX_HEIGHT = 176, 58
+ACROSS, DOWN, EDGE = 48, 16, 10  # between boxes
+LETTERS = 23
 BARS_WIDTH, BARS_HEIGHT = 640, 110
 MOST_BARS = 320  # wider than a pixel each
 

@@ -169,9 +169,14 @@ def _decide(report: Report, by: User, state: str) -> None:
     report.refresh_from_db()
 
 
-def waiting() -> dict[str, int]:
-    """How many reports are open, by reason."""
-    return dict(Report.objects.filter(state=Report.State.OPEN).values_list("reason").annotate(n=Count("pk")).order_by("reason"))
+def open_reports() -> Count:
+    """To annotate learnwares with: how many reports on each wait for a decision."""
+    return Count("reports", filter=Q(reports__state=Report.State.OPEN))
+
+
+def tell_withdrawn(version: Version) -> None:
+    """The owner hears that a moderator has withdrawn a version."""
+    _tell(version.learnware.owner, "moderation", f"A moderator has withdrawn {version.reference}.", version.get_absolute_url())
 
 
 def _tell(user: User | None, kind: str, words: str, address: str) -> None:
@@ -184,4 +189,4 @@ def _short(words: str, most: int = 120) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-__all__ = ["comments", "complain", "dismiss", "hide", "like", "reword", "say", "unlike", "unsay", "uphold", "waiting", "write_card"]
+__all__ = ["comments", "complain", "dismiss", "hide", "like", "open_reports", "reword", "say", "tell_withdrawn", "unlike", "unsay", "uphold", "write_card"]
