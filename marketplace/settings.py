@@ -8,6 +8,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 
 from marketplace import env
+from marketplace.matching.describing import shut_workers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("MOORAGE_HOME", str(BASE_DIR / "var"))).resolve()
@@ -190,6 +191,7 @@ STATIC_ROOT = HOME / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ADD_HEADERS_FUNCTION = shut_workers
 STATICFILES_DIRS = [BASE_DIR / "marketplace" / "static"]
 
 LANGUAGE_CODE = "en"

@@ -130,6 +130,7 @@ export function encoded(space, table, mapping = {}) {
   const parts = space.columns.map((column) => {
     const part = { column, own: held.get(mapping[column.name] ?? column.name), at: d };
     d += WIDTH[column.type](column);
+    if (isEmpty(part.own)) throw new Refused("all-missing", `The column “${part.own.name}” must hold at least one value; all ${table.n.toLocaleString("en")} are missing.`, "Fill it where you can, or choose another column: what is never known can not be compared.");
     part.put = column.type === "numeric" ? measured(part) : marked(part);
     return part;
   });
@@ -140,6 +141,8 @@ export function encoded(space, table, mapping = {}) {
   };
   return { n: table.n, d, fill, names: parts.flatMap(({ column }) => new Array(WIDTH[column.type](column)).fill(column.name)) };
 }
+
+const isEmpty = ({ isWords, values }) => values.every((value) => (isWords ? value === -1 : value !== value));
 
 function measured({ column, own, at }) {
   if (own.isWords) {

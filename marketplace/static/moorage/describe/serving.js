@@ -8,26 +8,35 @@ import { specification } from "./specification.js";
 const FARTHEST = 1e4; // specs.specification.MAX_COORDINATE
 
 export function serve(read) {
-  let table = null;
+  let table = null, last = { key: "" };
   const does = {
     async read({ file }) {
       table = await read(file, (share) => postMessage({ said: "progress", stage: "read", share }));
       return { said: "table", n: table.n, columns: table.columns.map((column) => summary(column, table.n)) };
     },
+    // Other words for the same points are written without a second reduction.
     reduce({ space, spaceId, mapping, points, seed, semantic }) {
-      const rows = encoded(space, table, mapping);
-      const outline = reduce(rows, { sigma: space.kernel.sigma, points, seed, tell: (stage, share) => postMessage({ said: "progress", stage, share }) });
-      const far = outline.points.findIndex((z) => Math.abs(z) > FARTHEST);
-      if (far >= 0) {
-        throw new Refused("implausible-points", `Rows lie more than ${FARTHEST.toLocaleString("en")} scales from the centre of this space in the column “${rows.names[far % rows.d]}”.`, "Check its unit: the space measures it in another one.");
-      }
-      const { points: Z, weights, ...measured } = outline;
+      const key = JSON.stringify([spaceId, mapping, points, seed]);
+      if (last.key !== key) last = { key, ...made(space, mapping, points, seed) };
+      const { points: Z, weights, ...measured } = last.outline;
       return {
-        said: "outline", text: specification({ space, spaceId, outline, seed, points, semantic }),
-        ...measured, weights: [...weights], exposure: exposure(rows, outline), picture: picture(rows, outline),
+        said: "outline", text: specification({ space, spaceId, outline: last.outline, seed, points, semantic }),
+        ...measured, weights: [...weights], exposure: last.exposure, picture: last.picture,
       };
     },
   };
+
+  function made(space, mapping, points, seed) {
+    const rows = encoded(space, table, mapping), tell = (stage, share) => postMessage({ said: "progress", stage, share });
+    const outline = reduce(rows, { sigma: space.kernel.sigma, points, seed, tell });
+    const far = outline.points.findIndex((z) => Math.abs(z) > FARTHEST);
+    if (far >= 0) {
+      throw new Refused("implausible-points", `Rows lie more than ${FARTHEST.toLocaleString("en")} scales from the centre of this space in the column “${rows.names[far % rows.d]}”.`, "Check its unit: the space measures it in another one.");
+    }
+    tell("look", 0);
+    return { outline, exposure: exposure(rows, outline), picture: picture(rows, outline) };
+  }
+
   onmessage = async ({ data }) => {
     try {
       postMessage(await does[data.do](data));
@@ -40,4 +49,5 @@ export function serve(read) {
       });
     }
   };
+  postMessage({ said: "ready" });
 }

@@ -1,0 +1,317 @@
+// The page /match/: a dropped table becomes an outline in a worker; only the outline is sent, when its owner says so.
+import { bars, cloud, element, meter } from "./drawing.js";
+import { agrees, guess } from "./guessing.js";
+import { Ledger, Market } from "./market.js";
+
+const place = document.getElementById("describe"), form = document.getElementById("find");
+const $ = (name) => place.querySelector(`[data-part="${name}"]`);
+const STAGES = { read: "Reading your file", points: "Placing the points", weights: "Weighing every row", gauge: "Measuring how near they are", look: "Looking at what they give away" };
+const SHARES = { read: [0, 0.3], points: [0.3, 0.65], weights: [0.65, 0.82], gauge: [0.82, 0.95], look: [0.95, 1] };
+const OTHERS = 12; // spaces that are looked at when no names agree
+const ENOUGH_ROWS = 100, FEWEST_ROWS = 5;
+
+let now = null; // what is known of the file that lies here
+const fresh = (file) => ({ file, began: performance.now(), table: null, spaces: [], space: null, mapping: {}, outline: null, worker: null, ledger: new Ledger(() => ledger()) });
+
+const count = (n) => Number(n).toLocaleString("en");
+const figure = (x) => (x === undefined ? "" : Math.abs(x) >= 1e6 || (x && Math.abs(x) < 1e-3) ? x.toExponential(1) : Number(x.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 }));
+const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`);
+const kilo = (bytes) => (bytes < 1000 ? `${bytes} bytes` : bytes < 1e6 ? `${(bytes / 1000).toFixed(bytes < 1e4 ? 1 : 0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const say = (text) => { document.getElementById("announce").textContent = text; };
+const show = (...names) => { for (const name of ["pick", "run", "refused", "known", "outline"]) $(name).hidden = !names.includes(name); $("told").hidden = !names.includes("known"); };
+const tick = (text) => text.split("`").map((piece, i) => (i % 2 ? element("code", {}, piece) : piece));
+
+// -- reading --------------------------------------------------------------------------------
+
+async function begin(file) {
+  stop();
+  now = fresh(file);
+  const mine = now, isParquet = /\.parquet$/i.test(file.name);
+  show("run");
+  progress("read", 0);
+  $("name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 120);
+  const script = isParquet ? place.dataset.parquet : place.dataset.worker;
+  if (!(await isShut(script))) { if (mine === now) refused({ code: "open-worker", message: "This market's reader of files is served without the policy that shuts it off from the network, so your file was not read.", hint: "Tell whoever runs this market; or describe the file with `moorage describe`." }); return; }
+  if (mine !== now) return;
+  mine.worker = new Worker(script, { type: "module" });
+  mine.worker.onerror = (event) => { event.preventDefault(); if (mine === now) refused({ code: "no-worker", message: "The reader of this page could not be started.", hint: "Reload the page; or describe the file with `moorage describe`." }); };
+  mine.worker.onmessage = ({ data }) => { if (mine === now) hear[data.said](data); };
+}
+
+// Whether the worker's own policy forbids it every connection: looked at before a file is handed over.
+async function isShut(script) {
+  try {
+    const answer = await fetch(script, { method: "HEAD", credentials: "omit" });
+    return /default-src 'none'/.test(answer.headers.get("Content-Security-Policy") ?? "");
+  } catch {
+    return false;
+  }
+}
+
+const hear = {
+  ready() { now.reading = performance.now(); now.worker.postMessage({ do: "read", file: now.file }); },
+  progress({ stage, share }) { progress(stage, share); },
+  async table(table) {
+    now.read = performance.now();
+    now.requests = now.ledger.between(now.reading, now.read);
+    now.table = table;
+    show("run", "known");
+    columns();
+    await choose();
+  },
+  outline(outline) {
+    now.outline = outline;
+    now.seconds = (performance.now() - now.began) / 1000;
+    drawn();
+  },
+  refused,
+};
+
+function progress(stage, share) {
+  const [from, to] = SHARES[stage];
+  $("progress").value = from + (to - from) * share;
+  if ($("stage").textContent !== `${STAGES[stage]} …`) $("stage").textContent = `${STAGES[stage]} …`;
+}
+
+function refused({ code, message, hint }) {
+  $("why").replaceChildren(...tick(message));
+  $("next").replaceChildren(...tick(hint ?? ""));
+  $("code").textContent = code;
+  show("refused", now?.table ? "known" : "pick");
+  if (!now?.table) stop();
+  say(message);
+}
+
+function stop() {
+  now?.worker?.terminate();
+  now?.ledger.watch.disconnect();
+  now = null;
+}
+
+function restart() {
+  stop();
+  $("file").value = "";
+  $("file").dispatchEvent(new Event("change", { bubbles: true }));
+  show("pick");
+  $("file").focus();
+}
+
+// -- spaces ---------------------------------------------------------------------------------
+
+const inputs = () => now.table.columns.filter(({ name }) => name !== $("target").value);
+
+// The spaces that the columns fit; else the likeliest ones, with the columns to name.
+async function choose() {
+  const mine = now, market = (mine.market ??= new Market(place.dataset, mine.ledger));
+  try {
+    const found = await market.spacesFor(inputs().map(({ name, type }) => ({ name, type })));
+    if (!mine.target) return guessTarget(found) ? choose() : settle(mine, market, found);
+    return await settle(mine, market, found);
+  } catch (error) {
+    if (mine === now) refused(error);
+  }
+}
+
+// One column that the best space does not know is most likely what should be predicted.
+function guessTarget(found) {
+  now.target = true;
+  const over = found.fits[0]?.extra ?? [];
+  $("target").value = over.length === 1 ? over[0] : "";
+  return $("target").value !== "";
+}
+
+async function settle(mine, market, found) {
+  let spaces = found.fits.map((entry) => ({ ...entry, fits: true }));
+  if (!spaces.length) spaces = await likely(market, found.nearest);
+  if (mine !== now) return;
+  mine.spaces = spaces;
+  $("space").replaceChildren(...spaces.map(({ id, name, learnwares, fits, named, needs }) => element("option", { value: id }, `${name} · ${fits ? `${learnwares} ${learnwares === 1 ? "model" : "models"}` : `${named} of ${needs} columns named`}`)));
+  $("spaces").hidden = !spaces.length;
+  await take();
+}
+
+// No names agree: every space that is near, and the most used ones, by how many of their columns can be guessed.
+async function likely(market, nearest) {
+  const every = await market.every(), ids = [...new Set([...nearest, ...every].map(({ id }) => id))].slice(0, OTHERS);
+  const known = new Map([...every, ...nearest].map((entry) => [entry.id, entry]));
+  const seen = await Promise.all(ids.map(async (id) => {
+    const space = await market.space(id), named = Object.keys(guess(inputs(), space)).length;
+    return { ...known.get(id), fits: false, named, needs: space.columns.length };
+  }));
+  return seen.sort((one, other) => other.named / other.needs - one.named / one.needs);
+}
+
+async function take() {
+  const mine = now, entry = mine.spaces.find(({ id }) => id === $("space").value);
+  $("mapping").hidden = $("none").hidden = true;
+  if (!entry) {
+    mine.space = null;
+    $("none").hidden = false;
+    show("known");
+    return;
+  }
+  mine.space = await mine.market.space(entry.id);
+  mine.spaceId = entry.id;
+  if (mine !== now) return;
+  if (entry.fits) {
+    mine.mapping = Object.fromEntries(mine.space.columns.map(({ name }) => [name, name]));
+    return reduce();
+  }
+  mine.mapping = guess(inputs(), mine.space);
+  mapping();
+}
+
+// A select for each of the space's columns; only columns whose type agrees are offered.
+function mapping() {
+  const own = inputs(), { space } = now;
+  $("mapping").hidden = false;
+  $("pairs").replaceChildren(...space.columns.map((theirs, i) => {
+    const select = element("select", { class: "form-select form-select-sm", id: `pair-${i}` }, element("option", { value: "" }, "Choose a column"));
+    own.filter((column) => agrees(column, theirs)).forEach(({ name }) => select.append(element("option", { value: name }, name)));
+    select.value = now.mapping[theirs.name] ?? "";
+    select.addEventListener("change", () => { now.mapping[theirs.name] = select.value; lacking(); });
+    const label = element("label", { for: `pair-${i}`, class: "wrap-any" }, theirs.name, " ", element("span", { class: "small text-secondary" }, [theirs.type === "numeric" ? "numbers" : "words", theirs.unit].filter(Boolean).join(", ")));
+    return element("li", {}, label, select);
+  }));
+  columns();
+  lacking();
+  show("known");
+  say("No space has these columns under these names. Name which of your columns stand for them.");
+}
+
+function lacking() {
+  const { space, mapping: pairs } = now, own = inputs(), used = Object.values(pairs).filter(Boolean);
+  const open = space.columns.filter(({ name }) => !pairs[name]), twice = used.find((name, i) => used.indexOf(name) !== i);
+  const over = own.filter(({ name }) => !used.includes(name)).map(({ name }) => name);
+  const wrong = open.map((theirs) => own.find(({ name, type }) => name === theirs.name && type === "categorical" && theirs.type === "numeric")).filter(Boolean);
+  const lines = [
+    open.length && `Not named yet: ${some(open.map(({ name }) => name))}.`,
+    ...wrong.map(({ name, odd }) => `“${name}” must hold numbers; ${odd ? `line ${count(odd.line)} holds “${odd.text}”${odd.count > 1 ? `, and ${count(odd.count - 1)} more cells hold words` : ""}. Clean it and drop the file again.` : "yours holds words."}`),
+    twice && `“${twice}” stands for two columns; choose each once.`,
+    over.length && `Left out, since the space does not know them: ${some(over)}.`,
+  ].filter(Boolean);
+  $("lacking").replaceChildren(...lines.map((line) => element("li", {}, line)));
+  $("go").disabled = Boolean(open.length || twice);
+}
+
+const some = (names) => names.slice(0, 8).join(", ") + (names.length > 8 ? ` and ${names.length - 8} more` : "");
+
+// -- the outline ----------------------------------------------------------------------------
+
+function reduce() {
+  show("run", "known");
+  progress("points", 0);
+  columns();
+  now.worker.postMessage({ do: "reduce", space: now.space, spaceId: now.spaceId, mapping: { ...now.mapping }, points: Number($("points").value), seed: 0, semantic: semantic() });
+}
+
+function semantic() {
+  const target = now.table.columns.find(({ name }) => name === $("target").value), name = $("name").value.trim();
+  // specs: more than 20 different numbers are a regression.
+  const task = target && !target.isEmpty ? (target.type === "numeric" && target.distinct > 20 ? "regression" : "classification") : undefined;
+  return Object.fromEntries(Object.entries({ name, task, target: target?.name.slice(0, 200) }).filter(([, value]) => value));
+}
+
+function drawn() {
+  const { outline, table, space } = now, { K, n, fit, random, floor, exposure } = outline;
+  show("known", "outline");
+  columns();
+  $("picture").replaceChildren(cloud(outline.picture, outline.weights));
+  $("summary").textContent = `${count(n)} rows became ${count(K)} weighted points of the space “${space.name}”, in ${now.seconds.toFixed(1)} s since you dropped the file.`;
+  const gauge = [[`These ${count(K)} points`, fit, "bar"], [`${count(Math.min(K, n))} random rows instead`, random, "muted"], ["Sampling alone", floor, "bar-two"]].map(([words, squared, kind]) => [words, Math.sqrt(squared), kind]);
+  const most = Math.max(...gauge.map(([, value]) => value), 1e-9);
+  $("gauge").replaceChildren(...gauge.map(([words, value, kind]) => element("li", {}, element("span", {}, words), meter(value / most, kind), element("span", { class: "num" }, value < 1e-4 ? value.toExponential(1) : value.toFixed(4)))));
+  $("gauge-words").textContent = fit <= floor
+    ? "Distance (MMD) to your data; lower is nearer. The points miss less than the chance by which your rows stand for where they came from: more points gain nothing."
+    : "Distance (MMD) to your data; lower is nearer. Sampling alone is how far your rows stand from where they came from: more points help until theirs is below it.";
+  $("size").textContent = kilo(new TextEncoder().encode(outline.text).length);
+  $("gap").textContent = `${exposure.gap.toFixed(2)} times as far from its nearest row as rows lie from one another`;
+  $("stands").textContent = `${count(Math.round(exposure.rowsAPoint))} rows on average, ${figure(Math.round(10 * exposure.smallest) / 10)} at least`;
+  const warnings = [
+    exposure.rowsAPoint < ENOUGH_ROWS && `${Math.round(exposure.rowsAPoint)} rows a point. From ${ENOUGH_ROWS} on it is hard to tell whether a known row was among them. Take at most ${count(exposure.most)} ${exposure.most === 1 ? "point" : "points"}, or share it only with whom you trust.`,
+    exposure.copies > 0 && `${percent(exposure.copies)} of the points lie on a row. Rows that repeat many times are shown so.`,
+    exposure.smallest < FEWEST_ROWS - 1e-6 && `A point stands for ${figure(Math.round(10 * exposure.smallest) / 10)} rows only. Bring more rows, or take fewer points.`,
+  ].filter(Boolean);
+  $("warnings").hidden = !warnings.length;
+  $("warning-list").replaceChildren(...warnings.map((text) => element("li", {}, text)));
+  ledger();
+  say(`${$("summary").textContent} Find what fits, or look first.`);
+}
+
+function columns() {
+  const { table, file } = now, stands = new Map(Object.entries(now.space ? now.mapping : {}).map(([theirs, own]) => [own, theirs])), target = $("target").value;
+  $("file-words").textContent = `${file.name} · ${kilo(file.size)} · ${count(table.n)} rows · ${count(table.columns.length)} columns`;
+  const names = table.columns.map(({ name }) => name);
+  if ($("target").dataset.of !== JSON.stringify(names)) {
+    $("target").replaceChildren(element("option", { value: "" }, "Nothing: describe all columns"), ...names.map((name) => element("option", { value: name }, name)));
+    $("target").dataset.of = JSON.stringify(names);
+    $("columns").open = names.length <= 12;
+  }
+  $("rows").replaceChildren(...table.columns.map((column) => {
+    const use = column.name === target ? "to be predicted" : !now.space ? "" : !stands.has(column.name) ? "left out" : stands.get(column.name) === column.name ? "in the outline" : `as ${stands.get(column.name)}`;
+    return element("tr", {}, element("th", { scope: "row", class: "wrap-any" }, column.name), element("td", {}, column.isEmpty ? "empty" : column.type === "numeric" ? "numbers" : "words"),
+      element("td", { class: "num" }, column.missing ? percent(column.missing) : "none"), element("td", {}, ...histogram(column)), element("td", { class: "small text-secondary wrap-any" }, use));
+  }));
+}
+
+function histogram(column) {
+  if (column.isEmpty) return ["No value in any row"];
+  if (column.type === "numeric") return [bars(column.bins, `${column.name} from ${figure(column.low)} to ${figure(column.high)}`), element("span", { class: "describe-ends" }, element("span", {}, figure(column.low)), element("span", {}, figure(column.high)))];
+  const first = column.levels[0];
+  return [bars(column.levels.map(({ share }) => share), `${column.name}: ${column.distinct} different words`, "bar-two"),
+    element("span", { class: "describe-ends" }, element("span", { class: "text-truncate" }, `${first.text} ${percent(first.share)}`), element("span", {}, `${column.isFull ? "over " : ""}${count(column.distinct)} ${column.distinct === 1 ? "word" : "words"}`))];
+}
+
+// -- what left, and what will ---------------------------------------------------------------
+
+function ledger() {
+  if (!now?.table) return;
+  $("requests").textContent = count(now.requests);
+  const rows = now.ledger.sent.map(({ what, bytes, body }) => {
+    const line = element("li", {}, `${what}: ${kilo(bytes)} sent.`);
+    if (body) line.append(" ", element("details", { class: "more d-inline-block align-top" }, element("summary", {}, "Show it"), element("pre", { class: "describe-body", tabindex: "0" }, body)));
+    return line;
+  });
+  const other = now.ledger.between(now.read, Infinity) - now.ledger.sent.length;
+  if (other > 0) rows.push(element("li", {}, `The browser fetched ${count(other)} ${other === 1 ? "file" : "files"} of this page itself, such as pictures: nothing sent.`));
+  if (now.outline) rows.push(element("li", { class: "text-body" }, `Find what fits will send task.json: ${kilo(new TextEncoder().encode(now.outline.text).length)}, of them no row.`));
+  const open = new Set([...$("sent").querySelectorAll("li")].flatMap((line, i) => (line.querySelector("details[open]") ? [i] : [])));
+  $("sent").replaceChildren(...rows);
+  open.forEach((i) => { const details = $("sent").children[i]?.querySelector("details"); if (details) details.open = true; });
+}
+
+const taskFile = () => new File([now.outline.text], "task.json", { type: "application/json" });
+
+function find() {
+  const carried = new DataTransfer(), field = form.elements.specification;
+  carried.items.add(taskFile());
+  field.files = carried.files;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+  form.requestSubmit();
+  $("find").setAttribute("aria-busy", "true");
+}
+
+function download() {
+  const url = URL.createObjectURL(taskFile()), link = element("a", { href: url, download: "task.json" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+function again() {
+  if (now?.space && now.outline) reduce();
+}
+
+place.hidden = false;
+document.getElementById("describe-without").hidden = true;
+$("file").addEventListener("change", () => { if ($("file").files[0]) begin($("file").files[0]); });
+$("target").addEventListener("change", () => { if (now?.table) { now.target = true; now.outline = null; show("run", "known"); choose(); } });
+$("space").addEventListener("change", () => { now.outline = null; take(); });
+$("points").addEventListener("change", again);
+$("name").addEventListener("change", again);
+$("go").addEventListener("click", reduce);
+$("find").addEventListener("click", find);
+$("download").addEventListener("click", download);
+place.querySelectorAll("[data-restart]").forEach((button) => button.addEventListener("click", restart));
+// A file that misses the area must not take the page away.
+for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => { if (!event.target.closest?.("[data-drop]")) event.preventDefault(); });
+show("pick");
