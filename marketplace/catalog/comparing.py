@@ -73,15 +73,22 @@ def facts(compared: list[Spot]) -> tuple[list[dict], list[dict]]:
     """(what differs, what is equal): rows of a title and one text for each learnware. What nobody says is left out."""
     versions = [spot.version for spot in compared]
     rows = [{"title": title, "said": [said(spot) for spot in compared]} for title, said in SIGNATURE.items()]
-    measures = dict.fromkeys(name for version in versions for name in showing.evaluation(version))
-    rows += [{"title": f"Evaluation: {name}", "said": [_figure(showing.evaluation(version).get(name)) for version in versions], "is_measure": True} for name in measures]
+    measured = [_measures(version) for version in versions]
+    rows += [{"title": title, "said": [found.get(title, "") for found in measured]} for title in dict.fromkeys(title for found in measured for title in found)]
     rows = [row | {"said": [text or "–" for text in row["said"]]} for row in rows if any(row["said"])]
     differs = [row for row in rows if len(set(row["said"])) > 1]
     return differs, [row for row in rows if len(set(row["said"])) == 1]
 
 
-def _figure(value: Any) -> str:
-    return "" if value is None else figure(value)
+def _measures(version: Version) -> dict[str, str]:
+    """What is known of its quality and training, by title: what the market measured apart from what its owner says."""
+    found = showing.evaluation(version)
+    said: dict[str, str] = {}
+    for row in found["rows"]:
+        title = f"{row['metric']}, {'measured here' if row['by'] == 'market' else 'by its owner'}"
+        span = f" ({figure(row['low'])} to {figure(row['high'])})" if row["low"] is not None and row["high"] is not None else ""
+        said.setdefault(title, f"{figure(row['value'])} {row['unit']}".strip() + span)
+    return said | {name: figure(value) for name, value in found["facts"].items()}
 
 
 def _size(bytes_: int) -> str:

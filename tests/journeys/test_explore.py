@@ -1,0 +1,86 @@
+"""Explore in a real browser: words, facets, the map with its lasso, and a comparison of what was ticked on the way."""
+
+import pytest
+
+from tests.journeys.browser import Visitor, opened
+from tests.journeys.site import wait
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with opened() as browser:
+        yield browser
+
+
+def test_from_words_to_a_lasso_to_a_comparison(browser, site, catalog):
+    wait(lambda: "3 learnwares on 1 islands" in site.manage("lay_out_map"), 60)
+    zoe = Visitor(browser, site.url)
+    page = zoe.page
+    zoe.go("/")
+    page.click("text=Got it")
+    assert page.locator("#tour").is_hidden()
+    zoe.go("/")
+    assert page.locator("#tour").is_hidden()  # it is remembered
+
+    # Words and a facet: the list changes in place, the address follows.
+    zoe.go("/explore/")
+    page.fill("#q", "nuclei")
+    page.wait_for_url("**q=nuclei**")
+    page.click("aside .facet a:visible:has-text('onnx')")
+    page.wait_for_url("**format=onnx**")
+    page.wait_for_selector("text=1 learnware")
+    page.click("a[aria-label^='Take away the filter Format']")
+    page.wait_for_url(lambda address: "format" not in address)
+    page.wait_for_selector("article.card-lw >> nth=2")
+    page.locator("input[data-compare]").nth(0).check()
+    page.locator("input[data-compare]").nth(1).check()
+    assert "2 to compare" in page.inner_text("#compare-bar")
+    zoe.photograph("explore-1-cards")
+
+    # The map: a lasso around everything, then around nothing.
+    page.click("nav.views >> text=Map")
+    page.wait_for_url("**view=map**")
+    page.wait_for_selector("text=3 learnwares on 1 island")
+    assert page.evaluate("(() => { const c = document.querySelector('#map canvas'); return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size; })()") > 10
+    box = page.locator("#map canvas").bounding_box()
+
+    def lasso(left, top, right, bottom):
+        page.click("[data-map=lasso]")
+        at = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 2)]
+        page.mouse.move(box["x"] + box["width"] * at[0][0], box["y"] + box["height"] * at[0][1])
+        page.mouse.down()
+        for x, y in at[1:]:
+            page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * min(y, 0.98), steps=6)
+        page.mouse.up()
+
+    lasso(0.02, 0.02, 0.98, 0.98)
+    page.wait_for_url("**lasso=**")
+    page.wait_for_selector("text=inside the lasso")
+    page.wait_for_selector("#found >> text=3 learnwares")
+    zoe.photograph("explore-2-map")
+    lasso(0.01, 0.85, 0.04, 0.9)
+    page.wait_for_selector("text=removed the last hits")
+    page.go_back()
+    page.wait_for_selector("#found >> text=3 learnwares")
+
+    # The comparison of what was ticked.
+    page.click("#compare-bar a:has-text('Compare')")
+    page.wait_for_url("**/compare/?l=**")
+    assert "What differs" in page.inner_text("main") and "Distance (MMD)" in page.inner_text("main")
+    zoe.photograph("explore-3-compare")
+
+    # The same on a telephone in the dark, without a script: the boxes are a form.
+    assert zoe.complaints == []
+    small = Visitor(browser, site.url, width=390, scheme="dark")
+    for name, address in (("home", "/"), ("explore", "/explore/"), ("table", "/explore/?view=table"), ("map", "/explore/?view=map"), ("compare", page.url.removeprefix(site.url))):
+        small.go(address)
+        small.photograph(f"explore-small-{name}")
+    assert small.complaints == []
+    plain = browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(site.url + "/explore/?view=map")
+    plain.locator("#compare input[name=l]").nth(0).check()
+    plain.locator("#compare input[name=l]").nth(2).check()
+    plain.click("text=Compare those that are ticked")
+    assert "What differs" in plain.inner_text("main")
+    for visitor in (zoe, small):
+        visitor.context.close()
