@@ -126,7 +126,7 @@ def test_a_writer_offers_in_the_name_of_an_organisation(api, alice, bob, charlie
     answer = upload(api(alice), given)
     assert answer.status_code == 202 and answer.json()["reference"] == "harbour/nuclei@1.0.0" and answer.json()["manifest"]["owner"] == "harbour"
     version = Version.objects.get()
-    monkeypatch.setattr(worker, "_open", lambda version: {})
+    monkeypatch.setattr(worker, "_open", lambda *_: {})
     worker.check(version.pk)
     assert told(bob)[-1] == "usable"  # the organisation's admin hears of its check
     with pytest.raises(Refused):
@@ -158,7 +158,7 @@ def test_a_learnware_may_be_private_from_the_start_and_its_versions_stay_so(alic
 
 
 def test_a_refused_check_is_told_too(alice, files, monkeypatch):
-    def refuse(version):
+    def refuse(*_):
         raise ReuseError("signature-lies", "The model answers with 3 classes, not 2.", "")
 
     version = services.submit(owner=alice, **files())
