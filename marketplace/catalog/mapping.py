@@ -36,7 +36,7 @@ FEW = 60  # islands
 GAP = 0.35  # between islands, in radii of the smallest
 WIDE = 1.6  # the whole map is about so much wider than high
 UNIT = 100_000  # steps of the map's width in which points are sent
-LOCK_S = 3_600
+LOCK_S = 1_800  # after which a lock counts as left behind by a process that was killed
 
 
 def lay_out() -> int:

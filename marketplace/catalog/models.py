@@ -284,6 +284,7 @@ class Version(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["learnware", "number"], name="versions_are_immutable")]
         ordering = ["-created"]
+        indexes = [models.Index(fields=["is_latest", "status", "created"], name="latest_by_age")]  # how many there are, at every look (catalog/shelf.py)
 
     def __str__(self) -> str:
         return self.reference
@@ -320,3 +321,15 @@ class Place(models.Model):
     x = models.FloatField()
     y = models.FloatField()
     generation = models.PositiveIntegerField(default=0)  # of its space's layout; a new version joins the layout that is there
+
+
+class Island(models.Model):
+    """A space on the map: a disc in which its versions lie. Made by a job with the places (marketplace/catalog/mapping.py)."""
+
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, related_name="island", primary_key=True)
+    x = models.FloatField()
+    y = models.FloatField()
+    radius = models.FloatField()
+    size = models.PositiveIntegerField()  # public learnwares when its layout was made
+    generation = models.PositiveIntegerField(default=1)  # of its layout; it grows whenever its places move
+    projection = models.BinaryField()  # float32: what takes a specification's vector to its place in the disc

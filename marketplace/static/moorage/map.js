@@ -138,7 +138,10 @@
       const pen = this.pen, { k, ox, oy } = this.view, taken = [];
       pen.font = "600 13px system-ui, sans-serif"; pen.textAlign = "center"; pen.lineJoin = "round"; pen.lineWidth = 4; pen.strokeStyle = halo; pen.fillStyle = ink;
       for (const i of [...this.islands].sort((a, b) => b.radius - a.radius || b.n - a.n)) {
-        const text = `${i.name} · ${i.n.toLocaleString("en")}`, w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
+        const count = ` · ${i.n.toLocaleString("en")}`, room = Math.max(80, 2 * k * i.radius);
+        let name = i.name;
+        while (name.length > 4 && pen.measureText(name + count).width > room) name = name.slice(0, -1);
+        const text = (name === i.name ? name : `${name.trimEnd()}…`) + count, w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
         const here = [x - w / 2, y - 14, x + w / 2, y + 6];
         if (taken.some((t) => here[0] < t[2] && here[2] > t[0] && here[1] < t[3] && here[3] > t[1])) continue;
         taken.push(here);

@@ -14,7 +14,7 @@ from tests.marketplace.rows import homes, offered, table
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(db):
     shelf.forget()
     cache.delete("catalog-map")
     yield
