@@ -15,7 +15,9 @@ from marketplace.streaming import Handler  # noqa: E402 - the settings are read 
 
 application = Handler()
 
+from marketplace.catalog import shelf  # noqa: E402
 from marketplace.matching import index  # noqa: E402 - the apps are loaded only now
 
 # Beside the first requests, not before them: the process answers at once.
 threading.Thread(target=index.warm, name="warm-indexes", daemon=True).start()
+threading.Thread(target=shelf.warm, name="warm-shelf", daemon=True).start()
