@@ -186,8 +186,8 @@ class _Frame:
         return f"{PLOT_EDGE + (x - self.left) / self.span * (WIDTH - PLOT_EDGE - 12):.1f} {PLOT_HEIGHT - EDGE - (y - self.low) / (self.high - self.low) * (PLOT_HEIGHT - EDGE - 10):.1f}"
 
     def svg(self, drawn: str, words: str) -> SafeString:
-        up = "".join(self._tick(self.left, value, "end", -8, 4) for value in np.linspace(self.low, self.high, 5)[1:])
-        across = "".join(self._tick(value, self.low, "middle", 0, 16) for value in np.linspace(self.left, self.left + self.span, 6))
+        up = "".join(self._tick(self.left, value, "end", -8, 4) for value in _round_ticks(self.low, self.high, 4))
+        across = "".join(self._tick(value, self.low, "middle", 0, 16) for value in _round_ticks(self.left, self.left + self.span, 6))
         return format_html(
             '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M{} 10V{}H{}" fill="none"/>{}'
             '<text x="{}" y="{}" text-anchor="middle">{}</text><text transform="translate(12 {}) rotate(-90)" text-anchor="middle">{}</text></svg>',
@@ -198,7 +198,26 @@ class _Frame:
     def _tick(self, x: float, y: float, anchor: str, dx: float, dy: float) -> str:
         left, top = (float(part) for part in self.at(x, y).split(" "))
         line = f'<path class="grid" d="M{PLOT_EDGE} {top:.1f}H{WIDTH - 12}"/>' if anchor == "end" else ""
-        return f'{line}<text x="{left + dx:.1f}" y="{top + dy:.1f}" text-anchor="{anchor}">{(y if anchor == "end" else x):.3g}</text>'
+        return f'{line}<text x="{left + dx:.1f}" y="{top + dy:.1f}" text-anchor="{anchor}">{_short(y if anchor == "end" else x)}</text>'
+
+
+def _round_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most `most` + 1 multiples of 1, 2 or 5 times a power of ten that lie in [low, high]."""
+    raw = (high - low) / most
+    if not raw > 0:
+        return [low]
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first = int(np.ceil(low / step - 1e-9))
+    return [i * step for i in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def _short(value: float) -> str:
+    """A number for an axis: 0.25, 40, 120k, 3M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:.4g}" if abs(value) >= 1e-12 else "0"
 
 
 def _interval(row: dict, left: float, right: float) -> SafeString:

@@ -12,7 +12,8 @@ from marketplace.jobs import trying
 from marketplace.jobs.models import ReuseJob
 from marketplace.matching.forms import Reuse
 
-EDITED = 60  # columns; more of them are no form
+EDITED = 100  # columns; more of them are no form
+OPENED = 12  # columns; more of them are folded away
 
 
 class Offer(Styled, forms.Form):
@@ -59,6 +60,10 @@ class Rows:
     @property
     def too_wide(self) -> bool:
         return self.space is not None and len(self.space.columns) > EDITED
+
+    @property
+    def is_short(self) -> bool:
+        return self.space is not None and len(self.space.columns) <= OPENED
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from marketplace.matching.models import Match
 
 WORKER_LOST = "worker lost"
 ETA_FROM = 0.15  # of the work; before, its pace says little
+ETA_FROM_ONE = 0.45  # where one method was asked for, most of the time goes into its first steps
 ETA_AFTER_S = 3.0
 ETA_MOVES = 0.3  # how far one report may pull the end that was foreseen towards what the pace now says
 
@@ -254,7 +255,7 @@ class ReuseJob(models.Model):
         """The end at the pace so far, pulled only a part of the way from what was foreseen before: stages differ in pace, and a time that jumps is no help."""
         now = timezone.now()
         elapsed = (now - self.started).total_seconds() if self.started else 0.0
-        if progress < ETA_FROM or elapsed < ETA_AFTER_S:
+        if progress < (ETA_FROM if self.method == "auto" else ETA_FROM_ONE) or elapsed < ETA_AFTER_S:
             return None
         by_pace = now + timedelta(seconds=elapsed * (1 - progress) / progress)
         return by_pace if self.ends is None or self.ends < now else self.ends + ETA_MOVES * (by_pace - self.ends)

@@ -102,7 +102,8 @@ def pairwise(found: dict | None, job: ReuseJob) -> dict | None:
     whole = 1.0 if found["kind"] == "share" else most
     rows = [{"number": i + 1, "title": titles.get(name, name), "cells": [{"value": value, "shade": min(9, round(9 * value / whole)), "self": i == j} for j, value in enumerate(values)]}
             for i, (name, values) in enumerate(zip(found["members"], found["matrix"], strict=True))]
-    return {"rows": rows, "kind": found["kind"]}
+    n = len(rows)
+    return {"rows": rows, "kind": found["kind"], "mean": sum(map(sum, found["matrix"])) / (n * (n - 1))}
 
 
 def trial(found: Trial) -> dict[str, Any]:

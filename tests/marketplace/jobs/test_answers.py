@@ -29,7 +29,8 @@ def test_values_come_with_their_unit():
     assert (found["values"], found["unit"], found["rows"]) == ([1.5], "EUR", {"area": [1.0]})
 
 
-def test_of_many_classes_only_the_likeliest_are_told(random=np.random.default_rng(0)):
+def test_of_many_classes_only_the_likeliest_are_told():
+    random = np.random.default_rng(0)
     many = {"kind": "classes", "target": "kind", "classes": [str(i) for i in range(200)]}
     found = answers.first(many, random.dirichlet(np.ones(200), size=2), {"a": np.zeros(2)}, 20)
     assert found["probabilities"] is None and [len(row) for row in found["likeliest"]] == [5, 5]

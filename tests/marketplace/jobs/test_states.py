@@ -37,6 +37,8 @@ def test_a_job_is_claimed_worked_on_and_finished(job, result):
 
 
 def test_the_time_left_is_told_by_the_pace_so_far(job):
+    ReuseJob.objects.filter(pk=job.pk).update(method="auto")
+    job.refresh_from_db()
     assert job.eta_s is None
     token = job.claim()
     assert job.eta_s is None  # nothing to go by yet
@@ -159,3 +161,42 @@ def test_an_abandoned_job_that_was_to_be_cancelled_ends_cancelled(job):
     job.refresh_from_db()
     job.requeue()
     assert job.status == "cancelled"
+
+
+def ago(job, seconds):
+    ReuseJob.objects.filter(pk=job.pk).update(started=timezone.now() - timedelta(seconds=seconds))
+    job.refresh_from_db()
+
+
+def test_the_time_left_does_not_jump_with_the_pace_of_one_stage(job):
+    ReuseJob.objects.filter(pk=job.pk).update(method="auto")
+    token = job.claim()
+    ago(job, 10)
+    job.report(token, stage="comparing", progress=0.5, message="")
+    assert job.eta_s == pytest.approx(10, abs=1)
+    job.report(token, stage="comparing", progress=0.2, message="")  # by pace alone 40 s
+    assert job.eta_s == pytest.approx(10 + 0.3 * 30, abs=1)
+
+
+def test_the_time_left_is_hidden_early_and_once_the_guess_was_wrong(job):
+    token = job.claim()  # one method: its first steps take longest
+    ago(job, 60)
+    job.report(token, stage="comparing", progress=0.3, message="")
+    assert job.eta_s is None
+    job.report(token, stage="packing", progress=0.92, message="")
+    assert job.eta_s == pytest.approx(5.2, abs=1)
+    ReuseJob.objects.filter(pk=job.pk).update(ends=timezone.now() - timedelta(seconds=1))
+    job.refresh_from_db()
+    assert job.eta_s is None
+
+
+def test_what_a_job_went_on_from_stands_in_its_log_and_lanes_begin_anew(job):
+    first = job.claim()
+    job.moved(first, [{"state": "answered", "rows": 5}])
+    lapse(job)
+    second = job.claim()
+    job.went_on(second, 40)
+    job.refresh_from_db()
+    assert [entry.get("from_epoch") for entry in job.attempt_log] == [None, 40] and job.lanes == []
+    with pytest.raises(WrongState):
+        job.moved(first, [])

@@ -1,5 +1,5 @@
 // The page of a job and of a trial: a tab that nobody looks at asks for nothing, and is fresh as soon as somebody does.
-"use strict";
+// A module, so that a page that includes it twice runs it once.
 
 const asks = "[data-asks]"; // parts that ask the market for their own next state
 
