@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db import models
 
 from marketplace.accounts.models import Membership, User
 
@@ -22,6 +23,7 @@ class Users(UserAdmin):
         ("Shown to everybody", {"fields": ["kind", "title", "about", "link"]}),
         *UserAdmin.fieldsets[1:],
     ]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     readonly_fields = ["kind", "last_login", "date_joined"]
 
     def get_inlines(self, request, obj=None) -> list:

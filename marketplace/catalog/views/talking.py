@@ -126,7 +126,7 @@ def complain(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """Report a learnware, or with ?comment=… a comment on it."""
     learnware = seen(request, owner, name)
     comment = _reported(request, learnware)
-    form = Complaint(request.POST or None)
+    form = Complaint(request.POST if request.method == "POST" else None)
     refusal = None
     if request.method == "POST" and form.is_valid():
         try:
@@ -161,7 +161,7 @@ def card(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     learnware = seen(request, owner, name)
     if not may_write(request.user, learnware.owner):
         raise PermissionDenied
-    form = Card(request.POST or None, initial={"card": learnware.card or _newest_card(learnware)})
+    form = Card(request.POST if request.method == "POST" else None, initial={"card": learnware.card or _newest_card(learnware)})
     preview = None
     if request.method == "POST" and form.is_valid():
         written = form.cleaned_data["card"]
