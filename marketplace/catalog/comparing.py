@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,8 @@ def _table(group: list[Spot]) -> dict[str, Any]:
     rkmes = [spot.spec.rkme for spot in group]
     n = len(group)
     D = np.array([[0.0 if i == j else specs.squared_mmd(rkmes[i], rkmes[j]) ** 0.5 for j in range(n)] for i in range(n)])
-    C = np.array([[1.0 if i == j else specs.coverage(rkmes[j], [rkmes[i]]) for j in range(n)] for i in range(n)])
+    digests = [spot.version.specification_id for spot in group]
+    C = np.array([[1.0 if i == j else _coverage(digests[j], digests[i]) for j in range(n)] for i in range(n)])
     # Two that share nothing lie sqrt(|a|^2 + |b|^2) apart: the scale of the shades, whoever else is compared.
     apart = np.sqrt(np.array([[a.squared_norm + b.squared_norm for b in rkmes] for a in rkmes]))
     space = group[0].spec.space
@@ -161,6 +163,12 @@ def _table(group: list[Spot]) -> dict[str, Any]:
         "columns": _columns(space, group),
         "more": max(0, len(space.columns) - COLUMNS),
     }
+
+
+@lru_cache(maxsize=4096)
+def _coverage(of: str, by: str) -> float:
+    """How much of one specification's data another has seen. Bytes never change, so neither does the answer, which takes some milliseconds each."""
+    return specs.coverage(showing.specification(of).rkme, [showing.specification(by).rkme])
 
 
 def _shade(share: float) -> int:

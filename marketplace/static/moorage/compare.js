@@ -89,6 +89,7 @@
   };
   document.addEventListener("DOMContentLoaded", begin);
   document.addEventListener("htmx:afterSettle", () => show(held()));
+  document.addEventListener("htmx:historyRestore", () => show(held()));
   window.addEventListener("pageshow", (event) => { if (event.persisted) show(held()); });
   window.addEventListener("storage", (event) => { if (event.key === KEY) show(held()); });
 })();

@@ -307,4 +307,5 @@
   }
   document.addEventListener("DOMContentLoaded", begin);
   document.addEventListener("htmx:afterSettle", begin);
+  document.addEventListener("htmx:historyRestore", begin);
 })();
