@@ -108,7 +108,7 @@ class NewOrganisation(Profile):
 
 class NewMember(Styled, forms.Form):
     username = forms.CharField(max_length=150, label="User name", widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}))
-    role = forms.ChoiceField(choices=[(role, f"{role}: {words}") for role, words in ROLES.items()])
+    role = forms.ChoiceField(choices=[(role, role) for role in ROLES])
 
 
 class DeviceCode(Styled, forms.Form):
