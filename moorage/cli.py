@@ -48,9 +48,10 @@ def main() -> None:
     except MarketError as error:
         _say(error.message, error.code, error.hint, error.fields, error.request_id)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("Stopped.", "stopped", "", {}, "")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C
+            _say("Stopped.", "stopped", "What was under way goes on when the same command is run again.", {}, "")
+        raise
     except BrokenPipeError:  # whoever read stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

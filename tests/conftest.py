@@ -7,6 +7,7 @@ from pathlib import Path
 # Settings read the environment when they are imported, so a home of our own comes before anything else.
 _home = tempfile.mkdtemp(prefix="moorage-tests-")
 os.environ["MOORAGE_HOME"] = _home
+os.environ["MOORAGE_CACHE"] = f"{_home}/cache"  # of the client: nobody's own
 os.environ.setdefault("MOORAGE_CACHE_URL", "locmem://")
 os.environ.setdefault("MOORAGE_RATE_TOKENS", "1000/min")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -18,7 +18,7 @@ from marketplace.catalog import files
 from marketplace.errors import Refused
 from marketplace.hub import services
 from marketplace.hub.authentication import BearerToken
-from marketplace.hub.repository import File, Repository
+from marketplace.hub.repository import File, Repository, when
 from marketplace.parsers import StrictJson
 
 PAGE = 100
@@ -61,7 +61,7 @@ class WhoAmI(Door):
         said = {"type": "user", "id": str(user.pk), "name": user.username, "fullname": user.title or user.username, "isPro": False, "canPay": False, "orgs": orgs}
         if token is not None:
             role = "write" if token.allows("upload") else "read"
-            said["auth"] = {"type": "access_token", "accessToken": {"displayName": token.name, "role": role, "createdAt": token.created.isoformat()}}
+            said["auth"] = {"type": "access_token", "accessToken": {"displayName": token.name, "role": role, "createdAt": when(token.created)}}
         return Response(said)
 
 
@@ -126,7 +126,7 @@ class Commits(Door):
         at = services.repository(request.user, owner, name, revision).version
         versions = [Repository(version, request.user) for version in services.seen(request.user, owner, name) if version.created <= at.created]
         authors = [{"user": at.learnware.owner.username}]
-        return Response([{"id": found.commit, "title": f"Version {found.version.number}", "message": "", "date": found.version.created.isoformat(), "authors": authors}
+        return Response([{"id": found.commit, "title": f"Version {found.version.number}", "message": "", "date": when(found.version.created), "authors": authors}
                          for found in versions])
 
 

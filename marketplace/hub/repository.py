@@ -155,7 +155,7 @@ class Repository:
         version, learnware = self.version, self.learnware
         said = {
             "_id": str(learnware.pk), "id": self.id, "modelId": self.id, "author": learnware.owner.username, "sha": self.commit,
-            "createdAt": _when(learnware.created), "lastModified": _when(version.created), "private": learnware.visibility == learnware.Visibility.PRIVATE,
+            "createdAt": when(learnware.created), "lastModified": when(version.created), "private": learnware.visibility == learnware.Visibility.PRIVATE,
             "gated": "manual" if learnware.is_gated else False, "disabled": False, "downloads": version.downloads if downloads is None else downloads,
             "likes": learnware.likes_count, "library_name": self.library, "tags": self.tags,
         }
@@ -185,5 +185,6 @@ def _canonical(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _when(moment: Any) -> str:
+def when(moment: Any) -> str:
+    """A moment as their client reads one."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -82,7 +82,7 @@ def test_a_push_that_was_killed_goes_on_where_it_was(site, environment, tmp_path
     market = moorage.Market(site.url, token, cache=tmp_path / "cache")
     frame = models.part(0.0, 0.7)
     space = market.find_space(frame, models.TARGET)
-    module = architectures.build("mlp", {"inputs": space.d, "hidden": [180_000], "outputs": 2})
+    module = architectures.build("mlp", {"inputs": space.d, "hidden": [1500, 1500], "outputs": 2})
     y = (frame[models.TARGET] == "malignant").astype(int)
     folder = tmp_path / "large"
     folder.mkdir()

@@ -1,6 +1,7 @@
 """The doors of the Hugging Face client: shapes, revisions, who may have what. The real client goes through them in tests/journeys/test_hub.py."""
 
 import hashlib
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -105,7 +106,8 @@ def test_a_commit_is_of_the_content_and_stays(api, flats):
     assert len(first) == 40 and {tag["name"]: tag["targetCommit"] for tag in refs["tags"]}["v1.0.0"] == first and refs["branches"][0]["targetCommit"] != first
     Learnware.objects.update(card="# Another", likes_count=3)
     assert api().get("/api/models/alice/flats/revision/1.0.0").json()["sha"] == first
-    assert [row["title"] for row in api().get("/api/models/alice/flats/commits/main").json()] == ["Version 1.2.0", "Version 1.0.0"]
+    commits = api().get("/api/models/alice/flats/commits/main").json()
+    assert [row["title"] for row in commits] == ["Version 1.2.0", "Version 1.0.0"] and all(datetime.strptime(row["date"], "%Y-%m-%dT%H:%M:%S.%fZ") for row in commits)
 
 
 @pytest.mark.parametrize(("path", "code"), [
