@@ -147,7 +147,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
+        "AccessState": "marketplace.catalog.models.AccessRequest.State",
+        "AccessDecided": "marketplace.catalog.serializers.DECISIONS",
+        "AccessStands": "marketplace.catalog.serializers.STANDINGS",
         "JobStatus": "marketplace.jobs.models.ReuseJob.Status",
+        "WantedState": "marketplace.matching.models.Wanted.State",
         "VersionStatus": "marketplace.catalog.models.Version.Status",
     },
 }

@@ -244,12 +244,16 @@ class AccessAsked(serializers.Serializer):
     words = serializers.CharField(max_length=1_000, required=False, allow_blank=True, default="", help_text="Who you are and what you need it for.")
 
 
+DECISIONS = ("granted", "denied")
+STANDINGS = ("open", "none", "waiting", "granted", "denied")
+
+
 class AccessDecision(serializers.Serializer):
-    state = serializers.ChoiceField(choices=["granted", "denied"])
+    state = serializers.ChoiceField(choices=DECISIONS)
 
 
 class AccessStanding(serializers.Serializer):
-    state = serializers.ChoiceField(choices=["open", "none", "waiting", "granted", "denied"], help_text="open: there is nothing to ask for.")
+    state = serializers.ChoiceField(choices=STANDINGS, help_text="open: there is nothing to ask for.")
 
 
 class IslandRow(serializers.Serializer):
