@@ -18,6 +18,7 @@ from marketplace.errors import Refused
 admin.site.site_header = "Moorage: moderation"
 admin.site.site_title = "Moorage"
 admin.site.index_title = "What waits for a decision"
+admin.site.enable_nav_sidebar = False  # its lists are wide
 
 
 class Reading(admin.ModelAdmin):
@@ -42,7 +43,7 @@ class Reading(admin.ModelAdmin):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
-        return [field.name for field in self.model._meta.fields]
+        return [field.name for field in (*self.model._meta.fields, *self.model._meta.many_to_many)]
 
 
 def page(row: Any, words: str) -> SafeString:
