@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Max, Min
@@ -81,7 +82,7 @@ def ask_for(
     try:
         with transaction.atomic():
             # The lock on the owner's row makes count and insert one step; SQLite's IMMEDIATE does so anyway.
-            type(owner).objects.select_for_update().get(pk=owner.pk)
+            get_user_model().objects.select_for_update().get(pk=owner.pk)
             if Wanted.objects.open().filter(owner=owner).count() >= MOST_OPEN:
                 raise Refused("too-many-requests-open", f"A person may have {MOST_OPEN} open requests; you have as many.", hint="Close one first.", status=409)
             wanted = Wanted.objects.create(
