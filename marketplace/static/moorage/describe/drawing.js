@@ -36,7 +36,7 @@ export function cloud({ rows, points, axes }, weights) {
   const largest = Math.max(...weights), crowd = points.length <= 60 ? 1 : Math.max(0.4, Math.sqrt(60 / points.length));
   const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
   const circles = order.map((k) => { const [x, y] = place(points[k]); return element("svg:circle", { class: "one", cx: x.toFixed(1), cy: y.toFixed(1), r: Math.max(1.6, 13 * Math.sqrt(weights[k] / largest) * crowd).toFixed(1) }); });
-  const said = (axis) => (axes[axis] ? `${axis ? "Second" : "First principal component"}, ${Math.round(100 * axes[axis].share)} % of the spread (mostly ${axes[axis].names.map(short).join(" and ")})` : "");
+  const said = (axis) => (axes[axis] ? `${axis ? "Second" : "First principal component"}, ${Math.round(100 * axes[axis].share)} % of the spread (mostly ${axes[axis].names.map((name) => short(name, axis ? 12 : 20)).join(" and ")})` : "");
   return element("svg:svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${points.length} points over your rows, in the two widest directions of your data` },
     element("svg:path", { class: "axis", d: `M${EDGE} 8V${HEIGHT - EDGE}H${WIDTH - 4}`, fill: "none" }),
     element("svg:path", { class: "describe-rows", d: dots }), ...circles,
@@ -44,4 +44,4 @@ export function cloud({ rows, points, axes }, weights) {
     element("svg:text", { transform: `translate(15 ${(HEIGHT - EDGE) / 2}) rotate(-90)`, "text-anchor": "middle" }, said(1)));
 }
 
-const short = (name) => (name.length <= 20 ? name : `${name.slice(0, 19)}…`);
+const short = (name, most) => (name.length <= most ? name : `${name.slice(0, most - 1)}…`);

@@ -56,6 +56,7 @@ const hear = {
     now.requests = now.ledger.between(now.reading, now.read);
     now.table = table;
     show("run", "known");
+    if (!$("points").dataset.chosen) $("points").value = usual(table.n);
     columns();
     await choose();
   },
@@ -66,6 +67,9 @@ const hear = {
   },
   refused,
 };
+
+// As many points as leave each of them ten rows, 25 to 100.
+const usual = (n) => [100, 50].find((points) => n >= 10 * points) ?? 25;
 
 function progress(stage, share) {
   const [from, to] = SHARES[stage];
@@ -105,19 +109,20 @@ async function choose() {
   const mine = now, market = (mine.market ??= new Market(place.dataset, mine.ledger));
   try {
     const found = await market.spacesFor(inputs().map(({ name, type }) => ({ name, type })));
-    if (!mine.target) return guessTarget(found) ? choose() : settle(mine, market, found);
+    if (mine === now && !mine.isAsked) guessTarget(found);
     return await settle(mine, market, found);
   } catch (error) {
     if (mine === now) refused(error);
   }
 }
 
-// One column that the best space does not know is most likely what should be predicted.
+// One column that the best space does not know is most likely what should be predicted. Spaces that hold it are then none of ours.
 function guessTarget(found) {
-  now.target = true;
+  now.isAsked = true;
   const over = found.fits[0]?.extra ?? [];
-  $("target").value = over.length === 1 ? over[0] : "";
-  return $("target").value !== "";
+  if (over.length !== 1) return;
+  $("target").value = over[0];
+  found.fits = found.fits.filter(({ extra }) => extra.includes(over[0]));
 }
 
 async function settle(mine, market, found) {
@@ -246,6 +251,7 @@ function columns() {
     $("target").replaceChildren(element("option", { value: "" }, "Nothing: describe all columns"), ...names.map((name) => element("option", { value: name }, name)));
     $("target").dataset.of = JSON.stringify(names);
     $("columns").open = names.length <= 12;
+    $("columns").querySelector("summary").textContent = `The ${count(names.length)} columns`;
   }
   $("rows").replaceChildren(...table.columns.map((column) => {
     const use = column.name === target ? "to be predicted" : !now.space ? "" : !stands.has(column.name) ? "left out" : stands.get(column.name) === column.name ? "in the outline" : `as ${stands.get(column.name)}`;
@@ -258,7 +264,7 @@ function histogram(column) {
   if (column.isEmpty) return ["No value in any row"];
   if (column.type === "numeric") return [bars(column.bins, `${column.name} from ${figure(column.low)} to ${figure(column.high)}`), element("span", { class: "describe-ends" }, element("span", {}, figure(column.low)), element("span", {}, figure(column.high)))];
   const first = column.levels[0];
-  return [bars(column.levels.map(({ share }) => share), `${column.name}: ${column.distinct} different words`, "bar-two"),
+  return [bars([...column.levels.map(({ share }) => share), ...new Array(Math.max(0, 10 - column.levels.length)).fill(0)], `${column.name}: ${column.distinct} different words`, "bar-two"),
     element("span", { class: "describe-ends" }, element("span", { class: "text-truncate" }, `${first.text} ${percent(first.share)}`), element("span", {}, `${column.isFull ? "over " : ""}${count(column.distinct)} ${column.distinct === 1 ? "word" : "words"}`))];
 }
 
@@ -267,8 +273,14 @@ function histogram(column) {
 function ledger() {
   if (!now?.table) return;
   $("requests").textContent = count(now.requests);
-  const rows = now.ledger.sent.map(({ what, bytes, body }) => {
-    const line = element("li", {}, `${what}: ${kilo(bytes)} sent.`);
+  const sent = [];
+  for (const entry of now.ledger.sent) {
+    const same = sent.find(({ what, body }) => !body && what === entry.what);
+    if (same) same.times += 1;
+    else sent.push({ ...entry, times: 1 });
+  }
+  const rows = sent.map(({ what, bytes, body, times }) => {
+    const line = element("li", {}, `${what}${times > 1 ? `, ${times} times` : ""}: ${body ? `${kilo(bytes)} sent` : "nothing else sent"}.`);
     if (body) line.append(" ", element("details", { class: "more d-inline-block align-top" }, element("summary", {}, "Show it"), element("pre", { class: "describe-body", tabindex: "0" }, body)));
     return line;
   });
@@ -304,9 +316,9 @@ function again() {
 place.hidden = false;
 document.getElementById("describe-without").hidden = true;
 $("file").addEventListener("change", () => { if ($("file").files[0]) begin($("file").files[0]); });
-$("target").addEventListener("change", () => { if (now?.table) { now.target = true; now.outline = null; show("run", "known"); choose(); } });
+$("target").addEventListener("change", () => { if (now?.table) { now.isAsked = true; now.outline = null; show("run", "known"); choose(); } });
 $("space").addEventListener("change", () => { now.outline = null; take(); });
-$("points").addEventListener("change", again);
+$("points").addEventListener("change", () => { $("points").dataset.chosen = "yes"; again(); });
 $("name").addEventListener("change", again);
 $("go").addEventListener("click", reduce);
 $("find").addEventListener("click", find);
