@@ -210,9 +210,8 @@ def points(found: Found) -> dict[str, Any]:
     return {"x": shelf.numbers["x"][rows], "y": shelf.numbers["y"][rows], "uses": shelf.numbers["uses"][rows], "task": shelf.codes["task"][rows], "tasks": shelf.named("task")}
 
 
-def edges(found: Found) -> dict[str, float]:
-    """Left, right, bottom and top of the islands that are shown; the unit square where there are none."""
-    held = islands(found)
+def edges(held: list[dict[str, Any]]) -> dict[str, float]:
+    """Left, right, bottom and top of islands; the unit square where there are none."""
     if not held:
         return {"left": 0.0, "right": 1.0, "bottom": 0.0, "top": 1.0}
     side = lambda pick, key, sign: round(pick(island[key] + sign * island["radius"] for island in held), 4)  # noqa: E731

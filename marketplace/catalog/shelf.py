@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -165,6 +165,10 @@ class Found(Sequence):
                 found[key].uses = int(self.shelf.numbers["uses"][row])
         return [found[key] for key in ids if key in found]
 
+    def by(self, sort: str) -> "Found":
+        """The same in another order."""
+        return replace(self, rows=self.rows[_order(self.shelf, self.rows, sort)])
+
     def mask(self, *, but: str = "") -> np.ndarray:
         """(n,) bool: what every filter keeps, but one."""
         mask = self.seen.copy()
@@ -201,8 +205,7 @@ def look(user: Any, *, q: str = "", sort: str = "newest", lasso: np.ndarray | No
     if lasso is not None:
         kept["lasso"] = inside(shelf.numbers["x"], shelf.numbers["y"], lasso)
     found = Found(shelf, user, np.empty(0, int), kept, shelf.alive & ~shelf.rows_of(_hidden(user)))
-    rows = np.flatnonzero(found.mask())
-    return Found(shelf, user, rows[_order(shelf, rows, sort)], kept, found.seen)
+    return replace(found, rows=np.flatnonzero(found.mask())).by(sort)
 
 
 def inside(x: np.ndarray, y: np.ndarray, polygon: np.ndarray) -> np.ndarray:

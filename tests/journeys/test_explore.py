@@ -42,15 +42,15 @@ def test_from_words_to_a_lasso_to_a_comparison(browser, site, catalog):
     page.wait_for_url("**view=map**")
     page.wait_for_selector("text=3 learnwares on 1 island")
     assert page.evaluate("(() => { const c = document.querySelector('#map canvas'); return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size; })()") > 10
-    box = page.locator("#map canvas").bounding_box()
 
     def lasso(left, top, right, bottom):
+        box = page.locator("#map canvas").bounding_box()
         page.click("[data-map=lasso]")
-        at = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 2)]
+        at = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 0.01)]
         page.mouse.move(box["x"] + box["width"] * at[0][0], box["y"] + box["height"] * at[0][1])
         page.mouse.down()
         for x, y in at[1:]:
-            page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * min(y, 0.98), steps=6)
+            page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y, steps=6)
         page.mouse.up()
 
     lasso(0.02, 0.02, 0.98, 0.98)

@@ -21,8 +21,7 @@ SHOWN, TRIED = 6, 3  # learnwares of each kind, and examples to try, on the home
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     found = shelf.look(request.user)
-    used = shelf.look(request.user, sort="used")
-    seen = found.rows
+    used, seen = found.by("used"), found.rows
     context = {
         "newest": found[:SHOWN],
         "used": [version for version in used[:SHOWN] if version.uses],
@@ -91,7 +90,7 @@ def _map(query: QueryDict, asked: exploring.Asked, found: shelf.Found) -> dict[s
         "lasso": query.get("lasso", ""),
         "kept_on_map": exploring.kept(query, asked, but=("lasso", "view")),
         "unplaced": int(np.isnan(found.shelf.numbers["x"][found.mask(but="lasso")]).sum()),
-        "edges": mapping.edges(found),
+        "edges": mapping.edges(islands),
     }
 
 
