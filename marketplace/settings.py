@@ -153,6 +153,7 @@ SPECTACULAR_SETTINGS = {
         "JobStatus": "marketplace.jobs.models.ReuseJob.Status",
         "WantedState": "marketplace.matching.models.Wanted.State",
         "VersionStatus": "marketplace.catalog.models.Version.Status",
+        "ReportState": "marketplace.catalog.models.Report.State",
     },
 }
 
