@@ -16,15 +16,10 @@ EDITED = 100  # columns; more of them are no form
 OPENED = 12  # columns; more of them are folded away
 
 
-class Offer(Styled, forms.Form):
-    """A job's result as a learnware of a person, or of an organisation that they write for."""
+class _InTheNameOf(forms.Form):
+    """A form that knows who fills it in, before any of its fields is read."""
 
-    name = forms.SlugField(max_length=80, help_text="Small letters, digits and hyphens.")
-    version = forms.CharField(max_length=20, initial="1.0.0")
     owner = forms.ChoiceField(label="In the name of")
-    visibility = forms.ChoiceField(choices=Learnware.Visibility.choices, label="Seen by")
-    title = forms.CharField(max_length=160, required=False)
-    card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 4}), help_text="Markdown. Left empty, the market writes one: what it is made of, how it was measured, what to doubt.")
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -32,6 +27,16 @@ class Offer(Styled, forms.Form):
         self.fields["owner"].choices = [(name, f"{name} (you)" if name == user.username else name) for name in names]
         if len(names) == 1:
             del self.fields["owner"]
+
+
+class Offer(Styled, _InTheNameOf):
+    """A job's result as a learnware of a person, or of an organisation that they write for."""
+
+    name = forms.SlugField(max_length=80, help_text="Small letters, digits and hyphens.")
+    version = forms.CharField(max_length=20, initial="1.0.0")
+    visibility = forms.ChoiceField(choices=Learnware.Visibility.choices, label="Seen by")
+    title = forms.CharField(max_length=160, required=False)
+    card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 4}), help_text="Markdown. Left empty, the market writes one: what it is made of, how it was measured, what to doubt.")
 
 
 class Again(Reuse):
