@@ -48,6 +48,7 @@
         this.task[i] = { classification: 1, regression: 2 }[found.tasks[found.task[i]]] || 3;
       }
       this.islands = found.islands;
+      this.shown = -1;
       if (!this.view) this.fit();
     }
 
@@ -102,6 +103,7 @@
       for (const i of this.islands) { pen.beginPath(); pen.arc(ox + k * i.x, oy - k * i.y, k * i.radius, 0, 7); pen.fill(); pen.stroke(); }
       this.points(box, [0, 1, 2, 3].map((i) => i && colour(`--m-task-${i}`)));
       this.names(colour("--bs-body-color"), colour("--m-island"));
+      if (this.shown >= 0) { pen.beginPath(); pen.arc(ox + k * this.x[this.shown], oy - k * this.y[this.shown], 9, 0, 7); pen.strokeStyle = colour("--m-signal"); pen.lineWidth = 2.5; pen.stroke(); }
       const line = this.path || this.lasso;
       if (line.length > 1) {
         pen.beginPath();
@@ -138,7 +140,7 @@
       const pen = this.pen, { k, ox, oy } = this.view, taken = [];
       pen.font = "600 13px system-ui, sans-serif"; pen.textAlign = "center"; pen.lineJoin = "round"; pen.lineWidth = 4; pen.strokeStyle = halo; pen.fillStyle = ink;
       for (const i of [...this.islands].sort((a, b) => b.radius - a.radius || b.n - a.n)) {
-        const count = ` · ${i.n.toLocaleString("en")}`, room = Math.max(80, 2 * k * i.radius);
+        const count = ` · ${i.n.toLocaleString("en")}`, room = Math.max(90, 2.4 * k * i.radius);
         let name = i.name;
         while (name.length > 4 && pen.measureText(name + count).width > room) name = name.slice(0, -1);
         const text = (name === i.name ? name : `${name.trimEnd()}…`) + count, w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
@@ -258,17 +260,15 @@
       this.shown = found;
       clearTimeout(this.later);
       this.card.hidden = true;
+      this.draw();
       if (found >= 0) this.later = setTimeout(() => this.tell(found), 90);
     }
 
     async tell(i) {
       const html = await this.ask(i);
       if (this.shown !== i || html === null) return;
-      const box = this.canvas.getBoundingClientRect(), { k, ox, oy } = this.view, px = ox + k * this.x[i], py = oy - k * this.y[i];
-      this.card.innerHTML = html;
+      this.card.innerHTML = html; // stands in a corner: a style of its own would be an inline one, which the policy of the site forbids
       this.card.hidden = false;
-      this.card.style.left = `${Math.max(4, Math.min(px + 14, box.width - this.card.offsetWidth - 4))}px`;
-      this.card.style.top = `${Math.max(4, py + 14 + this.card.offsetHeight > box.height ? py - this.card.offsetHeight - 14 : py + 14)}px`;
     }
 
     async ask(i) {
@@ -287,7 +287,7 @@
       if (link) location.href = link.getAttribute("href");
     }
 
-    hide() { this.shown = -1; clearTimeout(this.later); this.card.hidden = true; }
+    hide() { this.shown = -1; clearTimeout(this.later); this.card.hidden = true; this.draw(); }
   }
 
   function inside(x, y, polygon) {
