@@ -5,6 +5,7 @@ that is sent in parts wants the opposite: who sends is known before a byte is ta
 """
 
 import asyncio
+import contextvars
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,6 +24,7 @@ class Arriving:
 
     def __init__(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         self._receive, self._loop = receive, asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._held, self._whole, self._broken = b"", False, False
         self._over = asyncio.Event()
 
@@ -30,7 +32,8 @@ class Arriving:
         """At most so many bytes, fewer only at the end; all that is left without a size. OSError when the line broke or fell silent."""
         while not self._whole and not self._broken and (size < 0 or len(self._held) < size):
             wanted = size - len(self._held) if size >= 0 else 1 << 20
-            self._held += asyncio.run_coroutine_threadsafe(self._collect(wanted), self._loop).result()
+            # In the context of the connection, not of the view: the server's transport would keep that, and the next request on this line inherit it.
+            self._held += self._context.run(asyncio.run_coroutine_threadsafe, self._collect(wanted), self._loop).result()
         if not self._held and self._broken:
             raise ConnectionAbortedError("The connection ended before the body did.")
         some, self._held = (self._held, b"") if size < 0 else (self._held[:size], self._held[size:])
