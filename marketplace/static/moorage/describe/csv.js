@@ -72,10 +72,11 @@ class Table {
         i++;
         from = i;
         let doubled = 0;
+        const began = this.line + lines;
         for (;;) {
           if (i >= size) {
             if (!isLast) return -1;
-            throw new Refused("not-csv", `The quoted cell that begins in line ${(this.line + lines).toLocaleString("en")} is not closed.`, "Close the quote, or save the file again as CSV.");
+            throw new Refused("not-csv", `The quoted cell that begins in line ${began.toLocaleString("en")} is not closed.`, "Close the quote, or save the file again as CSV.");
           }
           if (b[i] === QUOTE) {
             if (i + 1 >= size && !isLast) return -1;

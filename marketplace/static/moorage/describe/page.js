@@ -155,14 +155,16 @@ async function take() {
     show("known");
     return;
   }
-  mine.space = await mine.market.space(entry.id);
-  mine.spaceId = entry.id;
+  const space = await mine.market.space(entry.id), own = inputs().map(({ name }) => name);
   if (mine !== now) return;
+  // What was named by hand stays named.
+  const kept = mine.spaceId === entry.id ? Object.entries(mine.mapping).filter(([, name]) => own.includes(name)) : [];
+  Object.assign(mine, { space, spaceId: entry.id });
   if (entry.fits) {
     mine.mapping = Object.fromEntries(mine.space.columns.map(({ name }) => [name, name]));
     return reduce();
   }
-  mine.mapping = guess(inputs(), mine.space);
+  mine.mapping = { ...guess(inputs(), space), ...Object.fromEntries(kept) };
   mapping();
 }
 
@@ -227,8 +229,8 @@ function drawn() {
   const most = Math.max(...gauge.map(([, value]) => value), 1e-9);
   $("gauge").replaceChildren(...gauge.map(([words, value, kind]) => element("li", {}, element("span", {}, words), meter(value / most, kind), element("span", { class: "num" }, value < 1e-4 ? value.toExponential(1) : value.toFixed(4)))));
   $("gauge-words").textContent = fit <= floor
-    ? "Distance (MMD) to your data; lower is nearer. The points miss less than the chance by which your rows stand for where they came from: more points gain nothing."
-    : "Distance (MMD) to your data; lower is nearer. Sampling alone is how far your rows stand from where they came from: more points help until theirs is below it.";
+    ? "Distance (MMD) to your data; lower is nearer. The points miss less than sampling does, so more of them gain nothing."
+    : "Distance (MMD) to your data; lower is nearer. Sampling alone is how far so many rows lie from where they came from: more points help until theirs is below it.";
   $("size").textContent = kilo(new TextEncoder().encode(outline.text).length);
   $("gap").textContent = `${exposure.gap.toFixed(2)} times as far from its nearest row as rows lie from one another`;
   $("stands").textContent = `${count(Math.round(exposure.rowsAPoint))} rows on average, ${figure(Math.round(10 * exposure.smallest) / 10)} at least`;
