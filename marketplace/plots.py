@@ -214,6 +214,8 @@ def _round_ticks(low: float, high: float, most: int) -> list[float]:
 
 def _short(value: float) -> str:
     """A number for an axis: 0.25, 40, 120k, 3M."""
+    if abs(value) >= 1e12:
+        return f"{value:.2g}"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"

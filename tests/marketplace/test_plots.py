@@ -84,3 +84,25 @@ def test_a_leaderboard_is_drawn_on_one_scale():
 def test_a_board_without_numbers_or_with_one_is_no_accident():
     assert plots.leaderboard([]) == [] and plots.leaderboard([{"score": None}]) == [{"score": None}]
     assert np.isfinite(floats(plots.leaderboard([{"score": 1.0, "low": 1.0, "high": 1.0}])[0]["plot"])).all()
+
+
+def test_numbers_of_an_axis_are_short_and_its_ticks_round():
+    assert [plots._short(value) for value in (0, 0.25, 40, 120_000, 3e6, 6e13, -25_000)] == ["0", "0.25", "40", "120k", "3M", "6e+13", "-25k"]
+    assert plots._round_ticks(0, 59, 6) == [0, 10, 20, 30, 40, 50] and plots._round_ticks(1, 1, 4) == [1]
+
+
+def test_errors_are_drawn_on_both_sides_of_none():
+    drawn = read(plots.residuals([[1.0, 2.0], [3.0, 2.5], [4.0, NAN]], "EUR"))
+    assert len(drawn.findall(".//circle")) == 2 and drawn.get("aria-label") == "Errors of 2 rows by what was predicted: 1 too high, 1 too low"
+    assert plots.residuals([[1.0, 2.0]]) == "" and plots.residuals([]) == ""
+
+
+def test_bars_stand_as_high_as_answers_are_right():
+    bins = [{"from": 0.8, "to": 0.9, "sure": 0.85, "right": 0.5, "rows": 20}, {"from": 0.9, "to": 1.0, "sure": 0.95, "right": 1.0, "rows": 20}]
+    heights = [float(rect.get("height")) for rect in read(plots.reliability(bins)).findall(".//rect")]
+    assert heights[0] * 2 == pytest.approx(heights[1], abs=0.2) and plots.reliability([]) == ""
+
+
+def test_a_lane_fills_its_bar_at_the_slowest():
+    widths = [float(rect.get("width")) for rect in read(plots.lane([(1.0, "soft-one"), (0.0, "bar"), (3.0, "bar-two")], 8.0)).findall(".//rect")][1:]
+    assert widths == [12.5, 37.5] and len(read(plots.lane([(0.0, "bar")], 0.0)).findall(".//rect")) == 1
