@@ -21,4 +21,8 @@ function write(entries) {
 
 export const remember = (entry) => write([...read().filter(({ url }) => url !== entry.url), entry]);
 export const forget = (url) => write(read().filter((entry) => entry.url !== url));
+// A draft on the server holds this upload from now on.
+export const belongs = (url, draft) => write(read().map((entry) => (entry.url === url ? { ...entry, draft } : entry)));
+// Uploads of this draft, and those that no draft held yet when the page went away.
+export const left = (user, draft) => read().filter((entry) => entry.user === user && (!entry.draft || entry.draft === draft));
 export const find = (user, sha256, size) => read().find((entry) => entry.user === user && entry.sha256 === sha256 && entry.size === size)?.url ?? "";

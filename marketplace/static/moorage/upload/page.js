@@ -145,7 +145,7 @@ async function go(slot) {
   slot.state = "sending";
   slot.sending = new Sending({
     file: slot.file, name: slot.name, sha256: slot.sha256, url: slot.url, address: said.uploads, csrf,
-    begun: (url) => { slot.url = url; memory.remember({ url, name: slot.name, size: slot.size, sha256: slot.sha256, user: said.user }); save(); },
+    begun: (url) => { slot.url = url; memory.remember({ url, kind: slot.kind, format: slot.format, name: slot.name, size: slot.size, sha256: slot.sha256, user: said.user, draft }); save(); },
     moved: ({ done, waits }) => { slot.waits = Boolean(waits); slot.done = done ?? slot.done; draw(); },
   });
   draw();
@@ -400,22 +400,43 @@ async function write() {
     draft = kept.id;
     history.replaceState(null, "", kept.url);
   }
+  for (const { url } of kept.uploads) memory.belongs(url, draft);
   one("[data-draft-said]").textContent = "Kept as a draft.";
 }
 
 async function restore() {
+  if (draft) await restoreDraft();
+  await restoreLeft();
+  draw();
+  if (draft) checkSoon();
+}
+
+async function restoreDraft() {
   const kept = await call("GET", `${said.drafts}/${draft}`, csrf);
   const { files = {}, manifest, touched: names = [] } = kept.document;
   names.filter((name) => FIELDS.includes(name)).forEach((name) => touched.add(name));
   if (manifest?.document) slots.manifest = { kind: "manifest", name: manifest.name, size: manifest.size, state: "done", document: manifest.document };
   for (const [kind, file] of Object.entries(files)) {
-    if (!KINDS[kind]) continue;
     const held = kept.uploads.find(({ url }) => url === file.url);
-    if (!held && !file.known) continue; // its time is over: the file has to be brought again
-    slots[kind] = { kind, ...file, done: held ? held.offset : file.size, state: file.known || held.finished ? "done" : "waiting" };
+    if (KINDS[kind] && (held || file.known)) begunBefore({ kind, ...file }, held);
   }
-  draw();
-  checkSoon();
+}
+
+// Uploads that this browser had begun when the page went away before the draft heard of them.
+async function restoreLeft() {
+  const entries = memory.left(said.user, draft).filter(({ kind }) => KINDS[kind] && !slots[kind]);
+  if (!entries.length) return;
+  const uploads = await call("GET", said.uploads, csrf);
+  for (const entry of entries) {
+    const held = uploads.find(({ url }) => url === entry.url);
+    if (held) begunBefore(entry, held);
+    else memory.forget(entry.url);
+  }
+}
+
+// Whatever is not whole waits until its file is dropped again: a page may not open files by itself.
+function begunBefore(file, held) {
+  slots[file.kind] = { ...file, done: held ? held.offset : file.size, state: file.known || held.finished ? "done" : "waiting" };
 }
 
 // --- the offer --------------------------------------------------------------------------------
@@ -519,5 +540,5 @@ function prepare() {
 }
 
 prepare();
-if (draft) restore();
-else draw();
+draw();
+restore().catch((error) => { one("[data-draft-said]").textContent = `What was kept can not be read: ${error.message}`; });
