@@ -68,7 +68,7 @@ def test_from_sign_up_to_a_predictor_that_is_offered_again(visitor, catalog, tmp
     dora.go("/match/")
     assert "{%" not in page.inner_text("main")
     page.set_input_files("input[name=specification]", wanted)
-    page.click("button:has-text('Find what fits')")
+    page.click("#find button:has-text('Find what fits')")
     page.wait_for_url("**/matches/**")
     assert "nuclei-" in page.inner_text("main") and "closest single models" in page.inner_text("main")
     dora.photograph("walk-4-match")
