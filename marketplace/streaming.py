@@ -48,20 +48,19 @@ class Arriving:
 
     async def _collect(self, wanted: int) -> bytes:
         parts, length = [], 0
-        while length < wanted:
-            try:
-                message = await asyncio.wait_for(self._receive(), SILENCE_S)
-            except TimeoutError:
-                message = {"type": "http.disconnect"}
-            if message["type"] == "http.disconnect":
-                self._broken = True
-                break
-            parts.append(message.get("body", b""))
-            length += len(parts[-1])
-            if not message.get("more_body", False):
-                self._whole = True
-                self._over.set()
-                break
+        try:
+            async with asyncio.timeout(SILENCE_S) as silence:
+                while length < wanted and not self._whole and not self._broken:
+                    message = await self._receive()
+                    silence.reschedule(self._loop.time() + SILENCE_S)
+                    parts.append(message.get("body", b""))
+                    length += len(parts[-1])
+                    self._broken = message["type"] == "http.disconnect"
+                    self._whole = not self._broken and not message.get("more_body", False)
+        except TimeoutError:
+            self._broken = True
+        if self._whole:
+            self._over.set()
         return b"".join(parts)
 
 
