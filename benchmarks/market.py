@@ -50,8 +50,8 @@ def plan(match: Any, method: str, folder: Path, *, labelled: Any = None, target:
     from reuse.engine import Labelled, Plan
     from specs.columns import numbers, raw_columns, texts
 
-    chosen = choosing.of_match(match)
-    base = choosing.base_of(chosen)
+    chosen = choosing.of_match(match, match.owner)
+    base = choosing.base_of(chosen, match.owner)
     space, output = specs.Space.from_json(match.space.document), choosing.agree(chosen)
     shutil.rmtree(folder, ignore_errors=True)
     data = None

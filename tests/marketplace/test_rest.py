@@ -39,13 +39,13 @@ def test_a_method_that_there_is_not(client, path):
 
 
 def test_a_fault_of_ours_says_no_more_than_it_must(client, monkeypatch):
-    from marketplace.catalog import services
+    from marketplace.catalog import exploring
 
-    def broken(**words):
+    def broken(*words):
         raise RuntimeError("the password is swordfish")
 
     client.raise_request_exception = False
-    monkeypatch.setattr(services, "search", broken)
+    monkeypatch.setattr(exploring, "found", broken)
     answer = client.get("/api/v1/learnwares")
     assert answer.status_code == 500 and "swordfish" not in answer.content.decode()
     if answer["Content-Type"].startswith("application/json"):

@@ -135,5 +135,5 @@ def test_a_card_shows_words_and_runs_nothing(alice, files):
     version = services.submit(owner=alice, **files(card=card))
     worker.check(version.pk)
     version.refresh_from_db()
-    assert "<h1>Hello</h1>" in version.card_html
+    assert "<h2>Hello</h2>" in version.card_html  # below the page's own heading
     assert not any(evil in version.card_html.lower() for evil in ("<script", "<img", 'href="javascript', "<a "))
