@@ -59,6 +59,10 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     for name, address in pages.items():
         size = len(_get(client, address).content)
         rows.append(Row(case, f"{name}: processor", "ms", _median(lambda at=address: _get(client, at)), limit=LIMIT_MS, note=f"{size / 1e3:,.0f} kB"))
+    from marketplace.accounts.models import User
+
+    client.force_login(User.objects.get(username="owner-7"))
+    rows.append(Row(case, "explore, signed in: processor", "ms", _median(lambda: _get(client, "/explore/")), limit=LIMIT_MS, note="what others keep private is asked of the database"))
     rows.append(Row(case, "islands packed anew: processor", "ms", _median(lambda: mapping.pack(_radii())), note=f"{SPACES} of them"))
     connection.close()
     return rows
@@ -101,6 +105,9 @@ def _open(home: Path, n: int) -> None:
         ready.touch()
     else:
         call_command("migrate", verbosity=0)
+    from marketplace.catalog import tasks
+
+    tasks.count_rows()  # as a worker's clock does every hour
 
 
 def _fill(n: int) -> None:

@@ -236,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap checks": {"task": "marketplace.catalog.tasks.reap", "schedule": JOB_REAP_EVERY_S},
     "sweep artifacts": {"task": "marketplace.catalog.tasks.sweep", "schedule": 3600},
     "look at requests": {"task": "marketplace.matching.tasks.look", "schedule": 60},
+    "count rows": {"task": "marketplace.catalog.tasks.count_rows", "schedule": 3600},
     "lay out the map": {"task": "marketplace.catalog.tasks.lay_out_map", "schedule": MAP_EVERY_S},
 }
 

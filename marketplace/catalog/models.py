@@ -284,7 +284,7 @@ class Version(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["learnware", "number"], name="versions_are_immutable")]
         ordering = ["-created"]
-        indexes = [models.Index(fields=["is_latest", "status", "created"], name="latest_by_age")]  # how many there are, at every look (catalog/shelf.py)
+        indexes = [models.Index(fields=["status", "is_latest", "created"], name="latest_by_age")]  # how many there are, at every look (catalog/shelf.py)
 
     def __str__(self) -> str:
         return self.reference

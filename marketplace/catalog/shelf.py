@@ -95,6 +95,12 @@ class Shelf:
         return dict(zip(self.ids[rows].tolist(), rows.tolist(), strict=True))
 
     @cached_property
+    def held(self) -> dict[str, int]:
+        """learnware -> row, of those alive."""
+        rows = np.flatnonzero(self.alive)
+        return dict(zip(self.learnwares[rows].tolist(), rows.tolist(), strict=True))
+
+    @cached_property
     def rank(self) -> np.ndarray:
         """(n,) places in the order of names."""
         rank = np.empty(len(self.ids), dtype=np.int64)
@@ -131,11 +137,11 @@ class Shelf:
                 numbers["x"][row], numbers["y"][row] = x, y
         return Shelf(self.ids, self.learnwares, self.names, self.codes, numbers, self.alive, self.values)
 
-    def rows_of(self, ids: Iterable[str]) -> np.ndarray:
-        """(n,) bool: which rows have one of these ids."""
+    def rows_of(self, keys: Iterable[str], where: dict[str, int] | None = None) -> np.ndarray:
+        """(n,) bool: which rows have one of these ids (or, with `where=shelf.held`, learnwares)."""
         mask = np.zeros(len(self.ids), dtype=bool)
-        where = self.where
-        mask[[where[key] for key in ids if key in where]] = True
+        where = self.where if where is None else where
+        mask[[where[key] for key in keys if key in where]] = True
         return mask
 
 
@@ -204,7 +210,7 @@ def look(user: Any, *, q: str = "", sort: str = "newest", lasso: np.ndarray | No
         kept["q"] = shelf.rows_of(fulltext.keys(q, Version.objects.latest()))
     if lasso is not None:
         kept["lasso"] = inside(shelf.numbers["x"], shelf.numbers["y"], lasso)
-    found = Found(shelf, user, np.empty(0, int), kept, shelf.alive & ~shelf.rows_of(_hidden(user)))
+    found = Found(shelf, user, np.empty(0, int), kept, shelf.alive & ~shelf.rows_of(_hidden(user), shelf.held))
     return replace(found, rows=np.flatnonzero(found.mask())).by(sort)
 
 
@@ -230,10 +236,13 @@ def _order(shelf: Shelf, rows: np.ndarray, sort: str) -> np.ndarray:
 
 
 def _hidden(user: Any) -> set[str]:
-    """The ids of what is private and not for this user, asked of the database at every look."""
-    private = Version.objects.latest().filter(learnware__visibility=Learnware.Visibility.PRIVATE).order_by()
-    shown = set(private.visible_to(user).values_list("pk", flat=True))
-    return {pk.hex for pk in private.values_list("pk", flat=True) if pk not in shown}
+    """The learnwares that are private and not for this user, asked of the database at every look."""
+    private = Learnware.objects.filter(visibility=Learnware.Visibility.PRIVATE)
+    hidden = set(private.values_list("pk", flat=True))
+    if hidden and user is not None and user.is_authenticated:  # a stranger sees none of them
+        # Who may see one version of a private learnware may see its latest: it is the learnware that is shared.
+        hidden -= set(Version.objects.filter(learnware__in=private).visible_to(user).order_by().values_list("learnware_id", flat=True))
+    return {pk.hex for pk in hidden}
 
 
 def _class(classes: tuple, value: Any) -> str:
@@ -334,7 +343,7 @@ def _catch_up(held: _Held) -> bool:
     held.applied = {number: version for number, (version, _) in recent.items() if number > newest - LOOK_BACK}
     if (stamp := _map_stamp()) != held.map:
         held.shelf, held.map = held.shelf.placed(everyone=stamp[1] != held.map[1]), stamp
-    said = Version.objects.latest().order_by().aggregate(n=Count("pk"), at=Max("created"))
+    said = Version.objects.latest().order_by().aggregate(n=Count("*"), at=Max("created"))
     alive = held.shelf.numbers["created"][held.shelf.alive]
     return said["n"] == len(alive) and (not said["n"] or abs(said["at"].timestamp() - alive.max()) < 1e-3)
 

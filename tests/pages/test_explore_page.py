@@ -21,9 +21,14 @@ def fresh(db):
 
 @pytest.fixture
 def catalog(alice, bob):
-    rng, space = np.random.default_rng(3), homes()
-    made = [offered(alice, f"quay-{i}", space, table(rng, i / 9), licence=("MIT", "ISC")[i % 2]) for i in range(30)]
-    offered(bob, "secret", space, table(rng))
+    """Thirty of Alice's over one specification, and one that Bob keeps to himself."""
+    first = offered(alice, "quay-0", homes(), table(np.random.default_rng(3)), licence="MIT")
+    made = [first]
+    for i in range(1, 30):
+        learnware = Learnware.objects.create(owner=alice, name=f"quay-{i}")
+        fields = {name: getattr(first, name) for name in ("number", "status", "is_latest", "space", "task", "target", "format", "manifest", "model", "specification")}
+        made.append(Version.objects.create(learnware=learnware, title=f"Quay-{i}", words=f"quay-{i}", licence=("MIT", "ISC")[i % 2], **fields))
+    offered(bob, "secret", homes(), table(np.random.default_rng(4)))
     Learnware.objects.filter(name="secret").update(visibility="private")
     return made
 
@@ -75,9 +80,8 @@ def test_a_rectangle_by_numbers_becomes_a_lasso(client, catalog):
 
 def test_a_lasso_narrows_the_page(client, catalog):
     mapping.lay_out()
-    at = Place.objects.get(version=catalog[0])
-    lasso = f"{at.x - 0.001:.5f},{at.y - 0.001:.5f};{at.x + 0.001:.5f},{at.y - 0.001:.5f};{at.x:.5f},{at.y + 0.002:.5f}"
-    found = page(client, f"/explore/?lasso={lasso}")
+    Place.objects.filter(version=catalog[0]).update(x=0.9, y=0.9)
+    found = page(client, "/explore/?lasso=0.89,0.89;0.91,0.89;0.9,0.92")
     assert ">1</strong> learnware" in found and "inside the lasso" in found
     assert "A lasso is 3 to" in page(client, "/explore/?lasso=nonsense", 422)
 

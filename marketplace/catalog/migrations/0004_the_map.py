@@ -25,6 +25,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="version",
-            index=models.Index(fields=["is_latest", "status", "created"], name="latest_by_age"),
+            index=models.Index(fields=["status", "is_latest", "created"], name="latest_by_age"),
         ),
     ]

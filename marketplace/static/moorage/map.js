@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const CORNERS = 60, NEAR = 14; // corners of a lasso that go into the address; pixels within which a point is pointed at
+  const CORNERS = 60, NEAR = 14, MANY = 4000; // corners of a lasso that go into the address; pixels within which a point is pointed at; points, beyond which they are pixels
   let map = null;
 
   class CatalogMap {
@@ -114,25 +114,42 @@
     }
 
     points(box, colours) {
-      // Many points are small squares, which a canvas fills by the ten thousand; few are discs with an edge.
-      const pen = this.pen, { k, ox, oy } = this.view, n = this.x.length, many = n > 4000;
-      const base = Math.max(many ? 0.8 : 2.6, Math.min(6, 1.6 * Math.sqrt(k / this.view.least / 2)));
-      for (const pass of this.chosen ? [0, 1] : [1]) {
-        for (let task = 1; task <= 3; task += 1) {
-          pen.fillStyle = colours[task];
-          pen.globalAlpha = pass ? (many ? 0.7 : 0.8) : 0.18;
-          pen.beginPath();
-          for (let i = 0; i < n; i += 1) {
-            if (this.task[i] !== task || (this.chosen && this.chosen[i] !== pass)) continue;
-            const px = ox + k * this.x[i], py = oy - k * this.y[i], r = base * this.r[i];
-            if (px < -r || py < -r || px > box.width + r || py > box.height + r) continue;
-            if (many) pen.rect(px - r, py - r, 2 * r, 2 * r);
-            else { pen.moveTo(px + r, py); pen.arc(px, py, r, 0, 7); }
-          }
-          pen.fill();
-        }
+      if (this.x.length > MANY) { this.specks(colours); return; }
+      const pen = this.pen, { k, ox, oy } = this.view, base = Math.max(2.6, Math.min(6, 1.6 * Math.sqrt(k / this.view.least / 2)));
+      for (let i = 0; i < this.x.length; i += 1) {
+        const px = ox + k * this.x[i], py = oy - k * this.y[i], r = base * this.r[i];
+        if (px < -r || py < -r || px > box.width + r || py > box.height + r) continue;
+        pen.globalAlpha = !this.chosen || this.chosen[i] ? 0.8 : 0.18;
+        pen.fillStyle = colours[this.task[i]];
+        pen.beginPath(); pen.arc(px, py, r, 0, 7); pen.fill();
       }
       pen.globalAlpha = 1;
+    }
+
+    // A hundred thousand are written as pixels, in a few milliseconds; what a lasso left out is faint and lies beneath.
+    specks(colours) {
+      const { width, height } = this.canvas, dots = window.devicePixelRatio || 1, { k, ox, oy } = this.view;
+      if (!this.layer || this.layer.width !== width || this.layer.height !== height) {
+        this.layer = document.createElement("canvas");
+        this.layer.width = width; this.layer.height = height;
+        this.sheet = this.layer.getContext("2d").createImageData(width, height);
+        this.pixels = new Uint32Array(this.sheet.data.buffer);
+      }
+      const ink = colours.map((colour) => { const hex = parseInt(String(colour).slice(1), 16) || 0; return ((hex & 255) << 16) | (hex & 65280) | (hex >> 16); });
+      const base = 1.2 * dots * Math.min(8, Math.sqrt(k / this.view.least / 2)), pixels = this.pixels;
+      pixels.fill(0);
+      for (const pass of this.chosen ? [0, 1] : [1]) {
+        const alpha = (pass ? 215 : 46) << 24;
+        for (let i = 0; i < this.x.length; i += 1) {
+          if (this.chosen && this.chosen[i] !== pass) continue;
+          const side = Math.max(1, Math.round(base * this.r[i] - 0.7)), left = Math.round(dots * (ox + k * this.x[i]) - side / 2), top = Math.round(dots * (oy - k * this.y[i]) - side / 2);
+          if (left < 0 || top < 0 || left + side > width || top + side > height) continue;
+          const value = ink[this.task[i]] | alpha;
+          for (let y = top; y < top + side; y += 1) for (let at = y * width + left, end = at + side; at < end; at += 1) pixels[at] = value;
+        }
+      }
+      this.layer.getContext("2d").putImageData(this.sheet, 0, 0);
+      this.pen.drawImage(this.layer, 0, 0, width / dots, height / dots);
     }
 
     names(ink, halo) {
@@ -140,10 +157,12 @@
       const pen = this.pen, { k, ox, oy } = this.view, taken = [];
       pen.font = "600 13px system-ui, sans-serif"; pen.textAlign = "center"; pen.lineJoin = "round"; pen.lineWidth = 4; pen.strokeStyle = halo; pen.fillStyle = ink;
       for (const i of [...this.islands].sort((a, b) => b.radius - a.radius || b.n - a.n)) {
-        const count = ` · ${i.n.toLocaleString("en")}`, room = Math.max(90, 2.4 * k * i.radius);
-        let name = i.name;
-        while (name.length > 4 && pen.measureText(name + count).width > room) name = name.slice(0, -1);
-        const text = (name === i.name ? name : `${name.trimEnd()}…`) + count, w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
+        if (this.islands.length > 30 && k * i.radius < 26) continue; // named when one is closer
+        const whole = `${i.name} · ${i.n.toLocaleString("en")}`, room = Math.max(90, 2.4 * k * i.radius);
+        let text = pen.measureText(whole).width <= room ? whole : i.name; // the list beside the map has every number
+        while (text.length > 4 && pen.measureText(`${text}…`).width > room) text = text.slice(0, -1);
+        if (text.length < i.name.length) text = `${text.trimEnd()}…`;
+        const w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
         const here = [x - w / 2, y - 14, x + w / 2, y + 6];
         if (taken.some((t) => here[0] < t[2] && here[2] > t[0] && here[1] < t[3] && here[3] > t[1])) continue;
         taken.push(here);
