@@ -85,13 +85,14 @@ def test_words_follow_what_is_written_and_deleted(catalog):
 def test_the_table_of_words_is_filled_again_when_its_triggers_are_gone(catalog):
     from django.db import connection
 
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL keeps its own index")
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER catalog_words_changed")
-    Version.objects.filter(pk=catalog["harbour"].pk).update(words="a jetty")
-    assert names("q=jetty") == []
-    fulltext.make()
+    if connection.vendor == "sqlite":  # PostgreSQL keeps its own index: there is nothing to lose
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER catalog_words_changed")
+        Version.objects.filter(pk=catalog["harbour"].pk).update(words="a jetty")
+        assert names("q=jetty") == []
+        fulltext.make()
+    else:
+        Version.objects.filter(pk=catalog["harbour"].pk).update(words="a jetty")
     assert names("q=jetty") == ["harbour"]
 
 
