@@ -164,3 +164,16 @@ def test_points_in_a_polygon_by_hand():
     x, y = np.array([1.0, 3.0, np.nan]), np.array([1.0, 1.0, np.nan])
     assert shelf.inside(x, y, square).tolist() == [True, False, False]
     assert shelf.inside(np.array([2.0, 2.0, 0.5]), np.array([0.5, 2.0, 2.0]), dent).tolist() == [True, False, True]
+
+
+def test_a_worker_counts_the_rows_for_the_planner(catalog):
+    from django.db import connection
+
+    from marketplace.catalog import tasks
+
+    tasks.count_rows()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'catalog_version'")
+            assert cursor.fetchone()[0] > 0
+    assert len(found()) == 3
