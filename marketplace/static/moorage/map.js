@@ -160,8 +160,10 @@
         if (this.islands.length > 30 && k * i.radius < 26) continue; // named when one is closer
         const whole = `${i.name} · ${i.n.toLocaleString("en")}`, room = Math.max(90, 2.4 * k * i.radius);
         let text = pen.measureText(whole).width <= room ? whole : i.name; // the list beside the map has every number
-        while (text.length > 4 && pen.measureText(`${text}…`).width > room) text = text.slice(0, -1);
-        if (text.length < i.name.length) text = `${text.trimEnd()}…`;
+        if (pen.measureText(text).width > room) {
+          while (text.length > 4 && pen.measureText(`${text}…`).width > room) text = text.slice(0, -1);
+          text = `${text.trimEnd()}…`;
+        }
         const w = pen.measureText(text).width + 8, x = ox + k * i.x, y = oy - k * (i.y + i.radius) + 15;
         const here = [x - w / 2, y - 14, x + w / 2, y + 6];
         if (taken.some((t) => here[0] < t[2] && here[2] > t[0] && here[1] < t[3] && here[3] > t[1])) continue;
