@@ -58,7 +58,7 @@ def test_from_sign_up_to_a_predictor_that_is_offered_again(visitor, catalog, tmp
     page.set_input_files("input[name=specification]", tmp_path / "specification.json")
     page.set_input_files("input[name=manifest]", tmp_path / "learnware.json")
     page.click("button:has-text('Offer it')")
-    page.wait_for_url("**/learnwares/dora/nuclei-of-dora/**")
+    page.wait_for_url("**/learnwares/dora/nuclei-of-dora/**", timeout=90_000)
     page.wait_for_selector("text=checks passed", timeout=60_000)
     dora.photograph("walk-3-learnware")
 

@@ -159,3 +159,35 @@ def test_bytes_that_came_before_the_line_broke_stay(site, alice):
     assert sent.status_code == 204
     assert alice.get(site.url + path).json()["sha256"] == hashlib.sha256(content).hexdigest()
     alice.delete(site.url + path, headers=TUS)
+
+
+def test_a_click_before_the_files_are_read_offers_all_of_them_however_late_the_market_answers(visitor, tmp_path):
+    files = models.write(tmp_path, "nuclei-early", models.part(0.2, 0.9), "skops")
+    (tmp_path / "learnware.json").write_bytes(files["manifest"])
+    (tmp_path / "specification.json").write_bytes(files["specification"])
+    alice = visitor()
+    page = alice.page
+    alice.sign_in("alice", PASSWORD)
+    alice.go("/upload/")
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    late = []
+
+    def hold(route) -> None:
+        if route.request.method == "GET":
+            late.append((route, route.fetch()))  # what the market said before it had an upload, and arrives after
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/uploads", hold)
+    for field, path in (("model", files["model"]), ("specification", tmp_path / "specification.json"), ("manifest", tmp_path / "learnware.json")):
+        page.set_input_files(f"input[name={field}]", path)
+    page.click("button:has-text('Offer it')")
+    wait(lambda: page.wait_for_timeout(100) or len(late) == 2, 30)
+    page.wait_for_timeout(2000)
+    for route, answer in late:
+        route.fulfill(response=answer)
+    try:
+        page.wait_for_url("**/learnwares/alice/nuclei-early/**")
+    except Exception as error:
+        raise AssertionError(page.inner_text("form[data-offer]")) from error
+    assert alice.complaints == []

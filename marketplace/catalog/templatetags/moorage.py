@@ -59,7 +59,7 @@ def status_badge(status: str) -> SafeString:
 @register.filter
 def ticks(text: Any) -> SafeString:
     """Plain text where `words in backticks` become code."""
-    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text or "")))
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))
 
 
 @register.filter

@@ -19,7 +19,8 @@ const strays = [];
 const touched = new Set();
 const before = { problems: [], manifest: null };
 let draft = said.draft || "";
-let wantsOffer = false;
+let tried = false; // once asked to offer, what is missing is said too
+let offering = false; // all that was known is in order: offered as soon as the last byte has arrived
 let asked = 0;
 
 const one = (selector) => form.querySelector(selector);
@@ -39,7 +40,14 @@ const later = (milliseconds, work) => {
 
 // --- files ------------------------------------------------------------------------------------
 
-async function take(files) {
+let taking = Promise.resolve();
+
+function take(files) {
+  taking = taking.then(() => recogniseAll(files));
+  return taking;
+}
+
+async function recogniseAll(files) {
   for (const file of files) {
     let found;
     try {
@@ -108,7 +116,7 @@ async function hashed(slot) {
   }
   slot.url = begun?.url ?? memory.find(said.user, slot.sha256, slot.size);
   slot.done = 0;
-  slot.state = "ready";
+  slot.state = "looking"; // not sent before it is known where it goes on
   draw();
   checkSoon();
   try {
@@ -116,6 +124,7 @@ async function hashed(slot) {
   } catch {
     // Whether the market knows it is a saving, not a need.
   }
+  if (slot.state === "looking") slot.state = "ready";
   if (slots[slot.kind] === slot) go(slot);
 }
 
@@ -221,6 +230,7 @@ function paint(row, item) {
 function state(item) {
   if (item.kind === "manifest") return [item.file ? "Read; its words stand below." : "Kept in the draft.", "good"];
   if (item.state === "hashing") return [`Hashing, ${percent(item)} %`, "busy"];
+  if (item.state === "looking") return ["Asking whether the market has it.", "busy"];
   if (item.state === "ready") return [before.problems.length ? "Ready. It is sent once what is wrong is mended." : "Ready.", "busy"];
   if (item.state === "sending") return [item.waits ? `The line broke at ${percent(item)} %; trying again.` : `Sending, ${percent(item)} %`, "busy"];
   if (item.state === "paused") return [`Paused at ${percent(item)} %`, "busy"];
@@ -311,10 +321,17 @@ function local() {
   return [{ field: "files", message: `learnware.json names another model file: SHA-256 ${String(named).slice(0, 12)}…; ${model.name} has ${model.sha256.slice(0, 12)}….`, fix: "Drop the model that it names, or the learnware.json of this one." }];
 }
 
-async function check() {
+let checking = Promise.resolve();
+
+function check() {
+  checking = checkOnce();
+  return checking;
+}
+
+async function checkOnce() {
   const specification = slots.specification ? slots.specification.document ?? (slots.specification.state === "done" ? upload(slots.specification) : null) : said.kept ? `sha256:${said.kept}` : null;
   const begun = slots.manifest || control("name").value.trim();
-  if (!wantsOffer && !(begun && specification)) { before.problems = local(); mark(); draw(); return; }
+  if (!tried && !(begun && specification)) { before.problems = local(); mark(); draw(); return; }
   const turn = ++asked, manifest = compose();
   let problems;
   try {
@@ -323,7 +340,7 @@ async function check() {
   } catch (error) {
     problems = error instanceof Refusal ? error.problems ?? [{ field: "", message: error.message, fix: error.hint }] : [{ field: "", message: "The market did not answer.", fix: "It is asked again when you change something." }];
   }
-  if (turn !== asked) return;
+  if (turn !== asked) { await checking; return; } // a newer one knows more
   if (!slots.model?.sha256) problems = problems.filter(({ field }) => !/^model\b/.test(field));
   if (!specification) problems = problems.filter(({ field }) => field !== "specification");
   before.problems = [...local(), ...problems];
@@ -331,12 +348,13 @@ async function check() {
   mark();
   draw();
   for (const slot of Object.values(slots)) if (slot.state === "ready") go(slot);
+  settle();
 }
 
 const checkSoon = later(CHECK_AFTER_MS, check);
 
 function mark() {
-  const wanted = wantsOffer ? [...missing(), ...before.problems] : before.problems;
+  const wanted = tried ? [...missing(), ...before.problems] : before.problems;
   for (const name of [...FIELDS, "model"]) {
     control(name)?.classList.remove("is-invalid");
     control(name)?.removeAttribute("aria-invalid");
@@ -446,31 +464,30 @@ const button = one("[data-offer-button]");
 const buttonWords = one("[data-offer-words]");
 
 function drawButton() {
-  const busy = wantsOffer && !offered && Object.values(slots).some(({ state: now }) => ["hashing", "sending"].includes(now));
+  const busy = offering && !offered && Object.values(slots).some(({ state: now }) => ["hashing", "looking", "sending"].includes(now));
   buttonWords.textContent = busy ? "It is offered as soon as all has arrived" : offered ? "Offering" : "Offer it";
   button.toggleAttribute("aria-busy", offered);
   if (offered) button.setAttribute("aria-busy", "true");
 }
 
 async function offer() {
-  wantsOffer = true;
+  await taking; // a click that comes before the files are read means them too
+  tried = true;
+  offering = false;
   await check();
   const wanted = [...missing(), ...before.problems];
-  if (wanted.length || strays.length) {
-    wantsOffer = wanted.length > 0;
-    if (wanted.length) one("[data-problems]").focus();
-    else rows.querySelector(".is-bad")?.scrollIntoView({ block: "center" });
-    if (strays.length || !wanted.length) wantsOffer = false;
-    draw();
-    return;
-  }
+  offering = !wanted.length && !strays.length;
+  if (wanted.length) one("[data-problems]").focus();
+  else if (strays.length) rows.querySelector(".is-bad")?.scrollIntoView({ block: "center" });
+  draw();
   settle();
 }
 
 // The offer itself, once everything that belongs to it has arrived.
 async function settle() {
   const all = Object.values(slots);
-  if (!wantsOffer || offered || before.problems.length || missing().length || all.some(({ state: now }) => now !== "done")) { drawButton(); return; }
+  if (offering && before.problems.length) offering = false; // what came to light since is listed; a click begins anew
+  if (!offering || offered || before.problems.length || missing().length || all.some(({ state: now }) => now !== "done")) { drawButton(); return; }
   offered = true;
   drawButton();
   try {
@@ -481,7 +498,7 @@ async function settle() {
     const version = await call("POST", said.offerUrl, csrf, body);
     location.assign(version.url);
   } catch (error) {
-    offered = wantsOffer = false;
+    offered = offering = false;
     before.problems = error.problems ?? [{ field: "", message: error.message, fix: error.hint ?? "" }];
     mark();
     one("[data-problems]").focus();
