@@ -9,19 +9,27 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 register = template.Library()
 
 STATUS_LOOKS = {  # status -> (class, icon, word)
-    "checking": ("tagged-wait", "hourglass-split", "being checked"),
-    "usable": ("tagged-good", "shield-check", "checks passed"),
-    "refused": ("tagged-bad", "x-circle", "refused"),
-    "withdrawn": ("", "archive", "withdrawn"),
-    "queued": ("tagged-wait", "hourglass-split", "queued"),
-    "running": ("tagged-wait", "play-fill", "running"),
-    "done": ("tagged-good", "check-circle", "done"),
-    "failed": ("tagged-bad", "x-circle", "failed"),
-    "cancelled": ("", "slash-circle", "cancelled"),
+    "checking": ("tagged-wait", "hourglass-split", gettext_lazy("being checked")),
+    "usable": ("tagged-good", "shield-check", gettext_lazy("checks passed")),
+    "refused": ("tagged-bad", "x-circle", gettext_lazy("refused")),
+    "withdrawn": ("", "archive", gettext_lazy("withdrawn")),
+    "queued": ("tagged-wait", "hourglass-split", gettext_lazy("queued")),
+    "running": ("tagged-wait", "play-fill", gettext_lazy("running")),
+    "done": ("tagged-good", "check-circle", gettext_lazy("done")),
+    "failed": ("tagged-bad", "x-circle", gettext_lazy("failed")),
+    "cancelled": ("", "slash-circle", gettext_lazy("cancelled")),
+}
+COUNTED = {  # words beside a count that stands in a long list, where a block of the template for each would cost too much
+    "used": lambda n: ngettext("Used in %(n)s job", "Used in %(n)s jobs", n) % {"n": n},
+    "uses": lambda n: ngettext("use in jobs", "uses in jobs", n),
+    "likes": lambda n: ngettext("like", "likes", n),
+    "downloads": lambda n: ngettext("download", "downloads", n),
+    "rows": lambda n: ngettext("%(n)s row", "%(n)s rows", n) % {"n": n},
 }
 
 @register.simple_tag
@@ -72,13 +80,26 @@ def predicts(version: Any) -> str:
 def output_words(output: dict) -> str:
     if not output:
         return ""
-    target = output.get("target") or "its target"
+    said = {"target": output.get("target") or gettext("its target"), "unit": output.get("unit")}
     if output.get("kind") == "classes":
         classes = [str(c) for c in output.get("classes") or []]
-        shown = ", ".join(classes[:4]) + (f" and {len(classes) - 4} more" if len(classes) > 4 else "")
-        return f"Tells {target} apart: {shown}" if classes else f"Predicts the class of {target}"
-    unit = f" in {output['unit']}" if output.get("unit") else ""
-    return f"Predicts {target}{unit}"
+        said |= {"classes": ", ".join(classes[:4]), "more": len(classes) - 4}
+        if len(classes) > 4:
+            return gettext("Tells %(target)s apart: %(classes)s and %(more)s more") % said
+        return (gettext("Tells %(target)s apart: %(classes)s") if classes else gettext("Predicts the class of %(target)s")) % said
+    return (gettext("Predicts %(target)s in %(unit)s") if output.get("unit") else gettext("Predicts %(target)s")) % said
+
+
+@register.filter
+def counted(n: Any, what: str) -> str:
+    """The words of COUNTED that go with a count."""
+    return COUNTED[what](int(n or 0))
+
+
+@register.filter
+def metric_name(metric: str) -> str:
+    """A metric as a sentence begins with it."""
+    return "RMSE" if metric == "rmse" else metric[:1].upper() + metric[1:]
 
 
 @register.filter
@@ -127,13 +148,15 @@ def seconds(value: Any) -> str:
         return "–"
     if number < 1:
         return f"{number * 1000:.0f} ms"
-    return f"{number:.1f} s" if number < 60 else f"{int(number // 60)} min {int(number % 60)} s"
+    if number < 60:
+        return f"{number:.1f} s"
+    return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(number // 60), "seconds": int(number % 60)}
 
 
 @register.filter
 def shape(value: Any) -> str:
     """[3, 4] as 3 × 4; an empty shape is a single number."""
-    return " × ".join(str(side) for side in value) if value else "scalar"
+    return " × ".join(str(side) for side in value) if value else gettext("scalar")
 
 
 @register.filter
@@ -146,7 +169,7 @@ def level_words(levels: list, most: int = 8) -> SafeString:
     """The levels of a categorical column as small code words, the rest counted."""
     shown = format_html_join(" ", "<code>{}</code>", ((level,) for level in levels[:most]))
     rest = len(levels) - most
-    return format_html("{} and {} more", shown, rest) if rest > 0 else shown
+    return format_html(gettext("{levels} and {more} more"), levels=shown, more=rest) if rest > 0 else shown
 
 
 @register.filter
