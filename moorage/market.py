@@ -1,8 +1,6 @@
 """The market from Python: describe, match, offer, reuse, download."""
 
-import io
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,16 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 import specs
-from moorage import credentials, tables
+from moorage import credentials, references, tables
 from moorage.cache import Cache
 from moorage.credentials import find
 from moorage.errors import MarketError, NotFound, Offline, Refused
 from moorage.http import Wire
+from moorage.job import POLL_S, Job, Seen
+from moorage.match import Match
 
-POLL_S = 0.5
 CHECK_WAIT_S = 300.0
-NUMBER = re.compile(r"\d+(\.\d+){0,2}")
-Seen = Callable[[dict[str, Any]], None]
 Bars = Callable[[str, int, int], None]  # what is moved, bytes done, bytes in all
 
 
@@ -109,7 +106,7 @@ class Market:
         """
         if labels and target is None:
             raise Refused("Label statistics need a target.", code="no-target", hint="Name the column to predict.")
-        tables.check_target(_columns(frame), target)
+        tables.check_target(tables.frame_of(frame), target)
         if task is None and target is not None:
             task = tables.task_of(frame[target])
         if space is None or space == "found":
@@ -135,11 +132,11 @@ class Market:
 
     def learnware(self, reference: str) -> dict[str, Any]:
         """A version by `owner/name@1.0.0`, the newest of a line by `owner/name@1` or `@1.2`, or the latest by `owner/name`. Offline, as it was last fetched."""
-        owner, name, number = _parts(reference)
+        owner, name, number = references.parts(reference)
         if number.count(".") < 2 and number:
             number = self._newest(owner, name, number)
             reference = f"{owner}/{name}@{number}"
-        path = _home(reference) + (f"/{number}" if number else "")
+        path = references.home(reference) + (f"/{number}" if number else "")
         found = self._remembered("learnwares", reference, lambda: self._wire.get(path), lasting=lambda version: version["status"] == "usable")
         if not self.offline and found["status"] == "usable":
             self.cache.keep("learnwares", found["reference"], found)
@@ -147,7 +144,7 @@ class Market:
 
     def versions(self, reference: str) -> list[str]:
         """The numbers of a learnware's usable versions, newest number first; offline, of those that were fetched."""
-        owner, name, _ = _parts(reference)
+        owner, name, _ = references.parts(reference)
         if self.offline:
             found = {kept["version"] for kept in self.cache.every("learnwares") if (kept["owner"], kept["name"]) == (owner, name)}
         else:
@@ -164,7 +161,7 @@ class Market:
             raise NotFound(f"{owner}/{name} has no version {line}.*; it has {', '.join(numbers[:10])}.", code="no-version", hint="Leave out the number for the latest.")
         return found
 
-    def match(self, requirement: specs.Specification, *, top: int = 10, **filters: str) -> "Match":
+    def match(self, requirement: specs.Specification, *, top: int = 10, **filters: str) -> Match:
         """What fits a requirement: ranked singles and the best mixture. Filters: task, target, licence, format, q."""
         asked = {"specification": json.loads(requirement.to_bytes()), "top": top, "filters": {k: v for k, v in filters.items() if v}}
         return Match(self, self._wire.post("matches", json=asked), requirement)
@@ -173,17 +170,17 @@ class Market:
 
     def like(self, reference: str) -> int:
         """Like a learnware; returns how many do. Liking it twice is liking it once."""
-        return self._wire.put(f"{_home(reference)}/like", json={})["likes"]
+        return self._wire.put(f"{references.home(reference)}/like", json={})["likes"]
 
     def unlike(self, reference: str) -> int:
         """Take a like back; returns how many are left."""
-        return self._wire.delete(f"{_home(reference)}/like")["likes"]
+        return self._wire.delete(f"{references.home(reference)}/like")["likes"]
 
     def access(self, reference: str, words: str | None = None) -> str:
         """Where you stand with a gated learnware: open, none, waiting, granted or denied. With `words`, which say what for, its owner is asked first."""
         if words is not None:
-            return self._wire.post(f"{_home(reference)}/ask", json={"words": words})["state"]
-        return self._wire.get(f"{_home(reference)}/ask")["state"]
+            return self._wire.post(f"{references.home(reference)}/ask", json={"words": words})["state"]
+        return self._wire.get(f"{references.home(reference)}/ask")["state"]
 
     def organisations(self) -> list[dict[str, Any]]:
         """The organisations that you belong to, with your role."""
@@ -339,7 +336,7 @@ class Market:
     def reuse(
         self, wanted: Any, *, data: Any = None, target: str | None = None, method: str = "auto", params: dict[str, Any] | None = None,
         members: list[dict[str, Any]] | None = None, rows: Any = None, top: int = 10,
-    ) -> "Job":
+    ) -> Job:
         """Ask the market for one predictor of what fits; returns the job, which runs there.
 
         `wanted` is a Match or a requirement (which is matched first). `data` are labelled rows (DataFrame or CSV path) with the
@@ -350,7 +347,7 @@ class Market:
         target = target or match.semantic.get("target")
         asked: dict[str, Any] = {"method": method, "params": params or {}, "target": target or ""}
         asked |= {"members": members} if members else {"match": match.id}
-        files = {name: (f"{name}.csv", _csv(table, target if name == "data" else None), "text/csv") for name, table in (("data", data), ("rows", rows)) if table is not None}
+        files = {name: (f"{name}.csv", tables.csv_of(table, target if name == "data" else None), "text/csv") for name, table in (("data", data), ("rows", rows)) if table is not None}
         if not files:
             return Job(self, self._wire.post("jobs", json=asked))
         form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in asked.items()}
@@ -372,195 +369,12 @@ class Market:
         """Your jobs, newest first."""
         return self._wire.get("jobs")["results"]
 
-    def job(self, job_id: str) -> "Job":
+    def job(self, job_id: str) -> Job:
         """A job of yours by its id; raises NotFound for somebody else's."""
         return Job(self, self._wire.get(f"jobs/{job_id}"))
-
-
-class Match:
-    """An answer: `singles` ranked, `mixture` with weights; `url` shows it in the browser."""
-
-    def __init__(self, market: Market, document: dict[str, Any], requirement: specs.Specification | None = None) -> None:
-        self.market, self.document, self.requirement = market, document, requirement
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return self.document["id"]
-
-    @property
-    def url(self) -> str:
-        """Its page."""
-        return self.market.url + self.document["url"]
-
-    @property
-    def singles(self) -> list[dict[str, Any]]:
-        """The nearest learnwares, best first: rank, reference, mmd, coverage, verdict, columns."""
-        return self.document["singles"]
-
-    @property
-    def mixture(self) -> dict[str, Any]:
-        """{"members": [{"reference", "weight", ...}], "squared_mmd", "coverage"}; weights sum to 1."""
-        return self.document["mixture"]
-
-    @property
-    def semantic(self) -> dict[str, Any]:
-        """The words that the requirement brought."""
-        return self.document.get("semantic") or {}
-
-    def trial(self, data: Any, target: str, *, most: int = 10) -> list[dict[str, Any]]:
-        """Run the best few singles on labelled rows, on this machine: their rows do not leave it; best first.
-
-        Each is {"reference", "score", "metric", "rank"}: accuracy for classes, root mean squared error for numbers. One that fails is left out with
-        "error". At most `most` models are fetched. Needs `moorage[reuse]`.
-        """
-        import tempfile
-
-        from moorage import predicting
-
-        tables.check_target(_columns(data), target)
-        found = []
-        with tempfile.TemporaryDirectory(prefix="moorage-trial-") as folder:
-            for single in self.singles[:most]:
-                row = {"reference": single["reference"], "rank": single["rank"]}
-                try:
-                    at = self.market.download(single["reference"], Path(folder) / str(single["rank"]))
-                    found.append(row | predicting.scored(at, data, target))
-                except Exception as error:  # one model's failure is a fact about it, and no reason to lose the others
-                    if not hasattr(error, "code"):
-                        raise
-                    found.append(row | {"score": None, "metric": None, "error": str(error)})
-        return sorted(found, key=lambda row: (row["score"] is None, (row["score"] or 0) * (1 if row["metric"] == "rmse" else -1), row["rank"]))
-
-    def __repr__(self) -> str:
-        if not self.singles:
-            return "Match(nothing fits)"
-        mixed = " + ".join(f"{m['weight']:.2f} {m['reference']}" for m in self.mixture["members"])
-        return f"Match(best {self.singles[0]['reference']} at MMD {self.singles[0]['mmd']:.3f}; mixture {mixed}; {self.url})"
-
-
-class Job:
-    """A reuse that runs on the market's side."""
-
-    def __init__(self, market: Market, document: dict[str, Any]) -> None:
-        self.market, self.document = market, document
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return self.document["id"]
-
-    @property
-    def status(self) -> str:
-        """queued, running, done, failed or cancelled."""
-        return self.document["status"]
-
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """The leaderboard with intervals, the rule of choice, warnings, and what was not measured."""
-        return self.document["evidence"]
-
-    @property
-    def lineage(self) -> dict[str, Any]:
-        """What the result is made of: members with versions and digests, method, parameters, licence."""
-        return self.document["lineage"]
-
-    @property
-    def url(self) -> str:
-        """Its page."""
-        return self.market.url + self.document["url"]
-
-    def __repr__(self) -> str:
-        return f"Job({self.id}, {self.document['method']}, {self.status})"
-
-    def refresh(self) -> "Job":
-        """Ask the market how it stands; returns itself."""
-        self.document = self.market._wire.get(f"jobs/{self.id}")
-        return self
-
-    def wait(self, *, timeout_s: float = 3600.0, seen: Seen | None = None) -> "Job":
-        """Wait until it is over; raises MarketError with the reason when it failed or was cancelled."""
-        deadline = time.monotonic() + timeout_s
-        while self.refresh().status in ("queued", "running"):
-            if seen:
-                seen(self.document)
-            if time.monotonic() > deadline:
-                raise MarketError(f"The job is still {self.status} after {timeout_s:g} s.", code="still-running", hint=f"Look later: moorage jobs show {self.id}")
-            time.sleep(POLL_S)
-        if seen:
-            seen(self.document)
-        if self.status != "done":
-            why = self.document.get("error") or {"message": f"The job was {self.status}.", "code": self.status, "hint": ""}
-            raise MarketError(why["message"], code=why["code"], hint=why["hint"])
-        return self
-
-    def cancel(self) -> "Job":
-        """End it, or ask it to stop at its next step; returns itself."""
-        self.document = self.market._wire.post(f"jobs/{self.id}/cancel")
-        return self
-
-    def download(self, folder: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Fetch the predictor into a new folder; returns it. Run it with `moorage.predict` or `moorage predict`."""
-        from reuse import predictor
-
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
-            raise Refused(f"{folder} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
-        result = self.refresh().document["result"]
-        if result is None:
-            raise MarketError(f"The job has no result; it is {self.status}.", code="no-result", hint=f"moorage jobs show {self.id}")
-        with tempfile.TemporaryDirectory(prefix="moorage-") as scratch:
-            bundle = self.market._wire.download(result["url"], Path(scratch) / "predictor.zip", sha256=result["sha256"], progress=progress)
-            predictor.unpack(bundle, folder)
-        return folder
-
-    @property
-    def learning(self) -> list[dict[str, Any]]:
-        """Points of the loss curve so far: method, epoch, train, validation."""
-        return self.document.get("learning") or []
-
-    def card(self) -> str:
-        """The model card of the result, in Markdown."""
-        return self.market._wire.text(f"jobs/{self.id}/card")
-
-    def offer(self, name: str, *, wait: bool = True, seen: Seen | None = None, **words: str) -> dict[str, Any]:
-        """Offer the result as a new learnware of yours, with its lineage. Words: version, title, licence, card."""
-        version = self.market._wire.post(f"jobs/{self.id}/offer", json={"name": name, **{k: v for k, v in words.items() if v}})
-        return self.market.wait_for_check(version["reference"], seen=seen) if wait else version
-
-
-def _columns(frame: Any) -> Any:
-    import pandas as pd
-
-    return frame if hasattr(frame, "columns") else pd.DataFrame(frame)
 
 
 def _near(space: dict[str, Any]) -> str:
     parts = [f"{word} {', '.join(space[key][:5])}{' …' if len(space[key]) > 5 else ''}" for key, word in (("missing", "lacks"), ("wrong_type", "has words for numbers in")) if space[key]]
     extra = f"; yours besides: {', '.join(space['extra'][:5])}" if space["extra"] else ""
     return f" Nearest is {space['name']!r}: your table {' and '.join(parts)}{extra}."
-
-
-def _parts(reference: str) -> tuple[str, str, str]:
-    """(owner, name, number or "") of a reference; raises Refused for what is none."""
-    owner, slash, rest = reference.partition("/")
-    name, at, number = rest.partition("@")
-    if not (owner and slash and name) or "/" in rest or (at and not NUMBER.fullmatch(number)):
-        raise Refused(f"A learnware is named owner/name, owner/name@1 or owner/name@1.0.0; got {reference!r}.", code="wrong-reference", hint="Look it up: moorage search WORDS")
-    return owner, name, number
-
-
-def _home(reference: str) -> str:
-    """The part of the API that is about a learnware as a whole."""
-    owner, name, _ = _parts(reference)
-    return f"learnwares/{quote(owner, safe='')}/{quote(name, safe='')}"
-
-
-def _csv(data: Any, target: str | None) -> bytes:
-    if isinstance(data, str | Path):
-        return Path(data).read_bytes()
-    frame = _columns(data)
-    tables.check_target(frame, target)
-    out = io.StringIO()
-    frame.to_csv(out, index=False)
-    return out.getvalue().encode()

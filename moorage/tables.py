@@ -1,5 +1,6 @@
 """Reading a person's table, and saying clearly what is wrong with it."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,21 @@ def read_labelled(path: str | Path, target: str) -> Any:
     if frame[target].isna().all():
         raise Refused(f"Column {target!r} of {path} is empty in every row.", code="no-labels", hint="Fill in labels for some rows: 20 to 100 are enough.")
     return frame
+
+
+def frame_of(data: Any) -> Any:
+    """Whatever holds columns, as it is; a dictionary or the like as a DataFrame."""
+    import pandas as pd
+
+    return data if hasattr(data, "columns") else pd.DataFrame(data)
+
+
+def csv_of(data: Any, target: str | None) -> bytes:
+    """A table (or the path of a CSV file) as the bytes of a CSV file; raises Refused when it lacks the target."""
+    if isinstance(data, str | Path):
+        return Path(data).read_bytes()
+    frame = frame_of(data)
+    check_target(frame, target)
+    out = io.StringIO()
+    frame.to_csv(out, index=False)
+    return out.getvalue().encode()
