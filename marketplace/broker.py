@@ -13,10 +13,12 @@ from queue import Empty
 from time import monotonic
 from typing import Any
 
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport import filesystem
 
 log = logging.getLogger(__name__)
+# What a broker says that is away, full or not as it should be. The row is the job: a doorbell that fails is rung again by the reaper.
+NO_BELL = (OperationalError, ChannelError, OSError)
 
 
 class Channel(filesystem.Channel):

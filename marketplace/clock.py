@@ -9,7 +9,8 @@ import logging
 from typing import Any
 
 from celery import bootsteps
-from kombu.exceptions import OperationalError
+
+from marketplace.broker import NO_BELL
 
 log = logging.getLogger(__name__)
 
@@ -36,5 +37,5 @@ def _send(app: Any, name: str, task: str, seconds: float) -> None:
     try:
         # What no worker took before the next tick is not worth doing any more.
         app.send_task(task, expires=seconds, retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("%s was not sent: %s", name, error)

@@ -62,7 +62,10 @@ def broker(came: str, home: Path) -> tuple[str, dict]:
     """Celery's broker URL and its transport options."""
     if not came.startswith("filesystem:"):
         # Longer than the longest job: the row is the job, redelivery is the reaper's work.
-        return came, {"visibility_timeout": 24 * 3600} if came.startswith("redis") else {}
+        # A broker that does not answer must not hold a request: the row is written, and the reaper rings.
+        if came.startswith("redis"):
+            return came, {"visibility_timeout": 24 * 3600, "socket_connect_timeout": 2, "socket_timeout": 10, "retry_on_timeout": False}
+        return came, {"confirm_publish": True, "connect_timeout": 2} if came.startswith("amqp") else {}
     folder, control = home / "queue", home / "queue-control"
     for path in (folder, control):
         path.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
+
+from marketplace.failing import Failing
 
 WORDS = {
     400: ("bad-request", "The request could not be understood.", "Go back and try again."),
@@ -15,16 +18,26 @@ WORDS = {
 
 
 class Refused(Exception):
-    """What a user asked for can not be done: a reason code, what and why, and what to do next."""
+    """What a user asked for can not be done: a reason code, what and why, and what to do next; with 429, in how many seconds."""
 
-    def __init__(self, code: str, message: str, *, hint: str = "", status: int = 422, fields: dict[str, Any] | None = None) -> None:
+    def __init__(self, code: str, message: str, *, hint: str = "", status: int = 422, fields: dict[str, Any] | None = None, retry_after: int = 60) -> None:
         super().__init__(f"{message} {hint}".strip())
-        self.code, self.message, self.hint, self.status, self.fields = code, message, hint, status, fields or {}
+        self.code, self.message, self.hint, self.status, self.fields, self.retry_after = code, message, hint, status, fields or {}, retry_after
 
 
 def answer(request: HttpRequest, status: int) -> HttpResponse:
     """A page, or JSON under /api/; always with the request id."""
-    code, message, hint = WORDS[status]
+    return _answer(request, status, *WORDS[status])
+
+
+def unable(request: HttpRequest, found: Failing) -> HttpResponse:
+    """The answer where the market itself can not: 503 or 507, with the seconds after which to try again."""
+    response = _answer(request, found.status, found.code, found.message, found.hint)
+    response["Retry-After"] = str(found.retry_after_s)
+    return response
+
+
+def _answer(request: HttpRequest, status: int, code: str, message: str, hint: str) -> HttpResponse:
     said = {"code": code, "message": message, "hint": hint, "request_id": getattr(request, "request_id", "")}
     if request.path.startswith("/api/"):
         return JsonResponse(said, status=status)
@@ -32,6 +45,8 @@ def answer(request: HttpRequest, status: int) -> HttpResponse:
         body = render_to_string(f"errors/{status}.html", said, request=request)
     except TemplateDoesNotExist:
         body = f"{message} {hint} ({said['request_id']})"
+    except DatabaseError:  # the page around the words asks the database who reads it
+        return HttpResponse(f"{message} {hint} ({said['request_id']})", status=status, content_type="text/plain; charset=utf-8")
     return HttpResponse(body, status=status)
 
 

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions, pagination
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from marketplace.errors import WORDS, Refused
+from marketplace import failing
+from marketplace.errors import WORDS, Refused, unable
 from reuse import ReuseError
 from specs import SpecError
-from storage import ArtifactDamaged, ArtifactMissing
 
 __all__ = ["Page", "Refused", "RequestId", "answer"]
 
@@ -48,6 +47,11 @@ class RequestId:
         response["X-Request-ID"] = request.request_id
         return response
 
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Pages say what the API says (`answer`) where a disk is full, a file damaged, or the database away."""
+        found = failing.of(error)
+        return unable(request, found) if found is not None else None
+
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Any expected exception as {code, message, hint, request_id} with `fields` where fields are wrong."""
@@ -63,17 +67,13 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
 def _said(error: Exception) -> tuple[int | None, dict[str, Any], dict[str, str]]:
     if isinstance(error, Refused):
         said = {"code": error.code, "message": error.message, "hint": error.hint}
-        return error.status, said | ({"fields": error.fields} if error.fields else {}), {"Retry-After": "60"} if error.status == 429 else {}
+        return error.status, said | ({"fields": error.fields} if error.fields else {}), {"Retry-After": str(error.retry_after)} if error.status in (429, 503) else {}
     if isinstance(error, SpecError | ReuseError):
         said = {"code": error.code, "message": error.message, "hint": error.hint}
         fields = getattr(error, "fields", None)
         return 422, said | ({"fields": fields} if fields else {}), {}
-    if isinstance(error, ArtifactMissing | ArtifactDamaged):
-        log.error("%s", error)
-        return 503, {"code": "artifact-damaged", "message": "The file is missing or damaged in the store.", "hint": "The operators have been told; try again later."}, {}
-    if isinstance(error, OperationalError):
-        log.exception("the database did not answer", exc_info=error)
-        return 503, {"code": "database-busy", "message": "The database did not answer in time.", "hint": "Try again in a moment."}, {"Retry-After": "2"}
+    if (found := failing.of(error)) is not None:
+        return found.status, {"code": found.code, "message": found.message, "hint": found.hint}, {"Retry-After": str(found.retry_after_s)}
     if isinstance(error, Http404 | PermissionDenied):
         code, message, hint = WORDS[404 if isinstance(error, Http404) else 403]
         return (404 if isinstance(error, Http404) else 403), {"code": code, "message": message, "hint": hint}, {}

@@ -218,6 +218,9 @@ CELERY_TASK_DEFAULT_QUEUE = env.text("MOORAGE_QUEUE", "moorage")
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = env.number("MOORAGE_WORKER_MAX_MB", 4096) * 1024  # KiB; a child that has grown beyond ends after its job
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
@@ -228,7 +231,10 @@ JOB_REAP_EVERY_S = env.number("MOORAGE_REAP_EVERY_S", 10)
 JOB_BUDGET_S = env.number("MOORAGE_JOB_BUDGET_S", 600)  # what a method may plan with
 JOB_LIMIT_S = env.number("MOORAGE_JOB_LIMIT_S", 1800)  # when it is stopped
 MAP_EVERY_S = env.number("MOORAGE_MAP_EVERY_S", 300)  # a check rings for the map at once; this is for what no doorbell told
-JOBS_PER_USER = env.number("MOORAGE_JOBS_PER_USER", 20)
+JOBS_PER_USER = env.number("MOORAGE_JOBS_PER_USER", 20)  # queued and running
+JOBS_RUNNING_PER_USER = env.number("MOORAGE_JOBS_RUNNING_PER_USER", 4)
+JOBS_QUEUED_MOST = env.number("MOORAGE_JOBS_QUEUED_MOST", 2000)  # of everybody; beyond, a request is told to come again
+CHECKS_QUEUED_MOST = env.number("MOORAGE_CHECKS_QUEUED_MOST", 2000)
 
 # Sent by every worker's clock (marketplace/clock.py); `celery beat` understands it too.
 CELERY_BEAT_SCHEDULE = {

@@ -46,6 +46,7 @@ def submit(
         _fits("statistics", statistics.size)
     identify(model, read)
     _fresh(owner, read)
+    _make_room()
     base, parents = _ancestors(author, read)
     stored: list[Stored] = []
     try:
@@ -62,6 +63,13 @@ def submit(
         for item in stored:
             artifacts.drop(item)
         raise
+
+
+def _make_room() -> None:
+    """A check that would wait for hours is not promised: come again. Nothing is kept yet."""
+    waiting = Version.objects.filter(status=Version.Status.CHECKING).count()
+    if waiting >= settings.CHECKS_QUEUED_MOST:
+        raise Refused("queue-full", f"At most {settings.CHECKS_QUEUED_MOST:,} offers may wait for their check; {waiting:,} do.", hint="Offer it again in a minute.", status=503)
 
 
 def submit_uploads(

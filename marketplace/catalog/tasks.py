@@ -1,21 +1,21 @@
 """Celery's door to the checks."""
 
 import logging
-from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
-from django.utils import timezone
-from kombu.exceptions import OperationalError
 
+from marketplace import leases
+from marketplace.broker import NO_BELL
 from marketplace.catalog.models import Version
 
 log = logging.getLogger(__name__)
 AT_ONCE = 50
 WAIT_S = 30
+LEASE_S = 180  # of a check: longer than the sandbox lets one run
 
 
 @shared_task(time_limit=900)
@@ -27,11 +27,13 @@ def check_learnware(version_id: str) -> None:
 
 @shared_task
 def reap() -> None:
-    """Ring again for checks that no worker finished: their lease has run out, or nobody ever came."""
-    now = timezone.now()
-    waiting = Version.objects.filter(status=Version.Status.CHECKING).filter(
-        Q(lease_until__lt=now) | Q(lease_until=None, created__lt=now - timedelta(seconds=WAIT_S))
-    )
+    """Ring again for checks that no worker finished: their lease has run out, or nobody ever came. What took its worker down three times is refused."""
+    from marketplace.catalog import worker  # the sandbox's side of it: only workers reap
+
+    checking = Version.objects.filter(status=Version.Status.CHECKING).order_by("created")
+    for pk in checking.filter(leases.lapsed(LEASE_S), attempts__gte=settings.JOB_MAX_ATTEMPTS).values_list("pk", flat=True)[:AT_ONCE]:
+        worker.give_up(pk)
+    waiting = checking.filter(leases.lapsed(LEASE_S) | (Q(lease_until=None) & leases.since("created", WAIT_S)))
     for pk in waiting.values_list("pk", flat=True)[:AT_ONCE]:
         ring(pk, expires=settings.JOB_REAP_EVERY_S)
 
@@ -51,7 +53,7 @@ def ring(version_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers. A broker that is down is no reason to fail: `reap` rings again."""
     try:
         check_learnware.apply_async([str(version_id)], expires=expires, retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("no doorbell for version %s (%s); the reaper will ring", version_id, error)
 
 
@@ -77,5 +79,5 @@ def redraw_map() -> None:
     """Ask for the map to be brought level. A broker that is down is no reason to fail: the clock asks again."""
     try:
         lay_out_map.apply_async(expires=settings.MAP_EVERY_S, retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("no doorbell for the map (%s); the clock will ring", error)

@@ -71,7 +71,11 @@ def begin(*, owner: User, size: int, name: str, sha256: str = "") -> Upload:
             raise Refused("no-room", f"Your files on their way in may have {settings.UPLOAD_BYTES_EACH >> 20} MB together; with this one they would have {-(-(taken + size) >> 20)} MB.",
                           status=507, hint="Offer what has arrived, or cancel an upload; My learnwares lists them.")
         upload = Upload.objects.create(owner=owner, name=name[-120:], size=size, sha256=sha256, expires=_expiry())
-    os.close(os.open(path(upload), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    try:
+        os.close(os.open(path(upload), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    except OSError:  # a full disk: no row without its file
+        upload.delete()
+        raise
     return upload
 
 

@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from marketplace import leases
 from marketplace.accounts import notices
 from marketplace.catalog import artifacts, cards, tasks
 from marketplace.catalog.models import Version
@@ -25,7 +25,6 @@ from specs import SpecError
 from storage import ArtifactDamaged, ArtifactMissing
 
 log = logging.getLogger(__name__)
-LEASE = timedelta(seconds=180)  # longer than the sandbox lets a check run
 
 
 def check(version_id: UUID) -> None:
@@ -51,12 +50,19 @@ def check(version_id: UUID) -> None:
 
 
 def _claim(version_id: UUID) -> str | None:
-    now, token = timezone.now(), secrets.token_hex(16)
+    token = secrets.token_hex(16)
     # One UPDATE with the old state in its WHERE: of two workers, one wins.
-    won = Version.objects.filter(pk=version_id, status=Version.Status.CHECKING).filter(
-        Q(lease_until=None) | Q(lease_until__lt=now)
-    ).update(token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
-    return token if won else None
+    free = Version.objects.filter(Q(lease_until=None) | leases.lapsed(tasks.LEASE_S), pk=version_id, status=Version.Status.CHECKING, attempts__lt=settings.JOB_MAX_ATTEMPTS)
+    return token if free.update(token=token, lease_until=leases.until(tasks.LEASE_S), attempts=F("attempts") + 1) else None
+
+
+def give_up(version_id: UUID) -> None:
+    """Refuse a version whose check took its worker down as often as may be; one that is checked again meanwhile is left alone."""
+    held = Version.objects.whole().filter(leases.lapsed(tasks.LEASE_S), pk=version_id, status=Version.Status.CHECKING, attempts__gte=settings.JOB_MAX_ATTEMPTS).first()
+    if held is not None:
+        _finish(held, held.token, report=held.report, refusal={
+            "code": "poison", "message": f"The check took its worker down {held.attempts} times and is not tried again.", "hint": "Look at the model: it may ask for more memory than a check has."})
+        log.error("version %s is poison: %s checks ended with their worker", version_id, held.attempts)
 
 
 class Steps:

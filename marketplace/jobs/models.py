@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from marketplace import leases
 from marketplace.catalog.models import Artifact, Space, Version, WrongState
 from marketplace.matching.models import Match
 
@@ -57,12 +59,11 @@ class ReuseJobQuerySet(models.QuerySet):
 
     def waiting_since(self, seconds: float) -> "ReuseJobQuerySet":
         """Queued, and no doorbell for so long that the last one may be lost; oldest first."""
-        before = timezone.now() - timedelta(seconds=seconds)
-        return self.filter(status=ReuseJob.Status.QUEUED, queued__lt=before).order_by("queued")
+        return self.filter(leases.since("queued", seconds), status=ReuseJob.Status.QUEUED).order_by("queued")
 
     def abandoned(self) -> "ReuseJobQuerySet":
         """Running, but whoever ran it has not been heard of within the lease."""
-        return self.filter(status=ReuseJob.Status.RUNNING, lease_until__lt=timezone.now())
+        return self.filter(leases.lapsed(settings.JOB_LEASE_S), status=ReuseJob.Status.RUNNING)
 
     def whole(self) -> "ReuseJobQuerySet":
         members = models.Prefetch("members", JobMember.objects.select_related("version__learnware__owner", "version__base__learnware__owner"))
@@ -158,12 +159,13 @@ class ReuseJob(models.Model):
     def claim(self) -> str:
         """Take the job and return the fencing token; WrongState when it is not to be had."""
         now, token = timezone.now(), secrets.token_hex(16)
-        free = Q(status=self.Status.QUEUED) | Q(status=self.Status.RUNNING, lease_until__lt=now)
+        free = Q(status=self.Status.QUEUED) | (Q(status=self.Status.RUNNING) & leases.lapsed(settings.JOB_LEASE_S))
         with transaction.atomic():
+            self._insist_on_a_turn()
             taken = ReuseJob.objects.filter(free, pk=self.pk, attempts__lt=settings.JOB_MAX_ATTEMPTS).update(
                 status=self.Status.RUNNING,
                 token=token,
-                lease_until=now + _lease(),
+                lease_until=_lease(),
                 attempts=F("attempts") + 1,
                 started=now,
                 stage="starting",
@@ -185,7 +187,7 @@ class ReuseJob(models.Model):
 
     def heartbeat(self, token: str) -> None:
         """Hold the lease for another while; WrongState when it was lost, and the work with it."""
-        self._held(token, lease_until=timezone.now() + _lease())
+        self._held(token, lease_until=_lease())
 
     def report(self, token: str, *, stage: str, progress: float, message: str) -> None:
         progress = min(max(progress, 0.0), 1.0)
@@ -251,6 +253,13 @@ class ReuseJob(models.Model):
 
     # --- inside -----------------------------------------------------------------------------
 
+    def _insist_on_a_turn(self) -> None:
+        """WrongState while its owner has as many jobs running as one may: others wait too. The lock makes count and claim one step; SQLite's IMMEDIATE does so anyway."""
+        get_user_model().objects.select_for_update().get(pk=self.owner_id)
+        running = ReuseJob.objects.filter(owner=self.owner_id, status=self.Status.RUNNING).exclude(leases.lapsed(settings.JOB_LEASE_S)).exclude(pk=self.pk)
+        if running.count() >= settings.JOBS_RUNNING_PER_USER:
+            raise WrongState(f"Job {self.pk} waits for its turn: its owner has {settings.JOBS_RUNNING_PER_USER} jobs running.")
+
     def _foreseen(self, progress: float) -> Any:
         """The end at the pace so far, pulled only a part of the way from what was foreseen before: stages differ in pace, and a time that jumps is no help."""
         now = timezone.now()
@@ -272,8 +281,8 @@ class ReuseJob(models.Model):
         self.refresh_from_db()
 
 
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.JOB_LEASE_S)
+def _lease() -> Any:
+    return leases.until(settings.JOB_LEASE_S)
 
 
 def _close(log: list[dict], reason: str, now: Any) -> list[dict]:
@@ -314,11 +323,11 @@ class TrialQuerySet(models.QuerySet):
 
     def abandoned(self) -> "TrialQuerySet":
         """Running, but whoever ran it has not been heard of within the lease."""
-        return self.filter(state=Trial.State.RUNNING, lease_until__lt=timezone.now())
+        return self.filter(leases.lapsed(settings.JOB_LEASE_S), state=Trial.State.RUNNING)
 
     def waiting_since(self, seconds: float) -> "TrialQuerySet":
         """Waiting, and no doorbell for so long that the last one may be lost; oldest first."""
-        return self.filter(state=Trial.State.WAITING, rung__lt=timezone.now() - timedelta(seconds=seconds)).order_by("rung")
+        return self.filter(leases.since("rung", seconds), state=Trial.State.WAITING).order_by("rung")
 
     def expired(self) -> "TrialQuerySet":
         return self.filter(expires__lt=timezone.now())
@@ -398,16 +407,16 @@ class Trial(models.Model):
     def claim(self) -> str:
         """Take it and return the fencing token; WrongState when it is not to be had."""
         now, token = timezone.now(), secrets.token_hex(16)
-        free = Q(state=self.State.WAITING) | Q(state=self.State.RUNNING, lease_until__lt=now)
+        free = Q(state=self.State.WAITING) | (Q(state=self.State.RUNNING) & leases.lapsed(settings.JOB_LEASE_S))
         if not Trial.objects.filter(free, pk=self.pk, attempts__lt=settings.JOB_MAX_ATTEMPTS).update(
-            state=self.State.RUNNING, token=token, lease_until=now + _lease(), attempts=F("attempts") + 1, started=now
+            state=self.State.RUNNING, token=token, lease_until=_lease(), attempts=F("attempts") + 1, started=now
         ):
             raise WrongState(f"Trial {self.pk} can not be claimed: it runs elsewhere or is over.")
         self.refresh_from_db()
         return token
 
     def heartbeat(self, token: str) -> None:
-        self._held(token, lease_until=timezone.now() + _lease())
+        self._held(token, lease_until=_lease())
 
     def finish(self, token: str, *, answer: dict, output: Artifact | None) -> None:
         self._end(token, self.State.DONE, answer=answer, output=output)

@@ -173,3 +173,6 @@ def _make_room(owner: Any) -> None:
     if count >= settings.JOBS_PER_USER:
         raise Refused("too-many-jobs", f"A user may have {settings.JOBS_PER_USER} open jobs; you have {count}.",
                       hint="Wait until one is done, or cancel one.", status=429)
+    waiting = ReuseJob.objects.filter(status=ReuseJob.Status.QUEUED).count()
+    if waiting >= settings.JOBS_QUEUED_MOST:
+        raise Refused("queue-full", f"At most {settings.JOBS_QUEUED_MOST:,} jobs may wait; {waiting:,} do.", hint="Ask again in a minute.", status=503)

@@ -6,8 +6,8 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
+from marketplace.broker import NO_BELL
 from marketplace.jobs import endings
 from marketplace.jobs.models import ReuseJob, Trial, WrongState
 
@@ -71,11 +71,18 @@ def _reap_trials() -> None:
         log.info("swept %s trials", gone)
 
 
+def ring_next(owner_id: int) -> None:
+    """A job of this owner has ended: ring for the next that had to wait for its turn."""
+    waiting = ReuseJob.objects.filter(owner=owner_id, status=ReuseJob.Status.QUEUED).order_by("created").values_list("pk", flat=True).first()
+    if waiting is not None and ReuseJob.objects.filter(owner=owner_id, status=ReuseJob.Status.RUNNING).count() == settings.JOBS_RUNNING_PER_USER - 1:
+        ring(waiting)
+
+
 def ring_for_trial(trial_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers that a trial waits; `reap` rings again where the broker is down."""
     try:
         run_trial.apply_async([str(trial_id)], expires=expires, retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("no doorbell for trial %s (%s); the reaper will ring", trial_id, error)
 
 
@@ -83,5 +90,5 @@ def ring(job_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers that a job waits. A broker that is down is no reason to fail: `reap` rings again."""
     try:
         run_job.apply_async([str(job_id)], expires=expires, retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("no doorbell for job %s (%s); the reaper will ring", job_id, error)

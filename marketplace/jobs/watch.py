@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseError  # InterfaceError too: what a connection that was cut says the second time
+from django.db import connection
 
 from marketplace.jobs.models import ReuseJob, WrongState
 
@@ -61,6 +62,7 @@ class Watch:
             self.why = "lost"
         except DatabaseError:
             log.warning("progress of job %s was not written", self.job.pk, exc_info=True)
+            connection.close()  # what was cut stays cut; the next word opens another
 
     def learned(self, method: str, row: dict) -> None:
         """A point of a loss curve, for the page; written once a second, thinned to what a plot can show."""
@@ -81,6 +83,7 @@ class Watch:
             self.why = "lost"
         except DatabaseError:
             log.warning("the loss curve of job %s was not written", self.job.pk, exc_info=True)
+            connection.close()  # what was cut stays cut; the next word opens another
 
     def moved(self, place: int, said: dict) -> None:
         """How far a member is; written twice a second, and whenever one begins or ends."""

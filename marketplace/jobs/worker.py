@@ -11,7 +11,7 @@ import shutil
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 import specs
+from marketplace import failing
 from marketplace.catalog import artifacts
 from marketplace.errors import Refused
-from marketplace.jobs import answers, endings, labelled, trying
+from marketplace.jobs import answers, endings, labelled, tasks, trying
 from marketplace.jobs import members as choosing
 from marketplace.jobs.models import ReuseJob, Trial, WrongState
 from marketplace.jobs.watch import Held, Watch
@@ -59,6 +60,7 @@ def run(job_id: UUID) -> None:
         except Exception as error:  # the edge of the process: whatever it was, the row must say so
             _end_badly(job, token, watch, error)
     log.info("job %s: %s", job.pk, job.status)
+    tasks.ring_next(job.owner_id)
 
 
 def run_trial(trial_id: UUID) -> None:
@@ -215,20 +217,45 @@ def _store(job: ReuseJob, token: str, outcome: Outcome, path: Path) -> None:
     predictor.pack(outcome.folder, path)
     with path.open("rb") as file:
         stored = artifacts.put(file)
-    with transaction.atomic():  # the effect and the state: both or neither
-        job.finish(token, result=artifacts.row(stored), evidence=plain(outcome.evidence), lineage=plain(outcome.lineage))
-        endings.tell(job)
+
+    def finish() -> None:
+        with transaction.atomic():  # the effect and the state: both or neither
+            job.finish(token, result=artifacts.row(stored), evidence=plain(outcome.evidence), lineage=plain(outcome.lineage))
+            endings.tell(job)
+
+    _insist(finish)
 
 
 def _end_badly(job: ReuseJob, token: str, watch: Watch, error: Exception) -> None:
+    def end() -> None:
+        with transaction.atomic():
+            if watch.why == "cancelled":
+                job.stop(token)
+            elif watch.why != "lost":
+                job.fail(token, _said(job, watch, error))
+                endings.tell(job)
+
     try:
-        if watch.why == "cancelled":
-            job.stop(token)
-        elif watch.why != "lost":
-            job.fail(token, _said(job, watch, error))
-            endings.tell(job)
+        _insist(end)
     except WrongState:
         log.warning("job %s was lost to another worker while it failed", job.pk)
+
+
+def _insist(write: Callable[[], None]) -> None:
+    """Do the last write of an attempt, over a new connection where the old one was cut, for as long as the lease may still hold: what was computed is worth a few seconds.
+
+    A commit whose answer was lost is told by the token: it is gone, so the second try is a WrongState and changes nothing.
+    """
+    until = time.monotonic() + settings.JOB_LEASE_S / 2
+    while True:
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            log.warning("the database did not take the end of a job; it is written again", exc_info=True)
+            connection.close()
+            time.sleep(0.5)
 
 
 def _said(job: ReuseJob, watch: Watch, error: Exception) -> dict:
@@ -246,6 +273,9 @@ def _told(error: Exception, what: str) -> dict:
         log.error("%s: %s", what, error)
         return {"code": "artifact-damaged", "message": "The file of a member is missing or damaged in the store.",
                 "hint": "Search again and leave that learnware out; the operators can see which file it is."}
+    if isinstance(error, OSError) and error.errno in failing.FULL:
+        log.error("%s: %s", what, error)
+        return {"code": "no-space", "message": "The disk of the worker or the store is full.", "hint": "The operators have been told; ask again later."}
     log.exception("%s failed unexpectedly", what, exc_info=error)
     return {"code": "unexpected", "message": f"The {what.split()[0]} failed for a reason that nobody foresaw; it has been logged.",
             "hint": f"Try another method or model; if it stays, report {what}."}

@@ -4,8 +4,8 @@ import logging
 from uuid import UUID
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
+from marketplace.broker import NO_BELL
 from marketplace.catalog.models import Version
 
 log = logging.getLogger(__name__)
@@ -33,5 +33,5 @@ def ring(version_id: UUID) -> None:
     """Tell the workers. A broker that is down is no reason to fail: `look` finds the change again."""
     try:
         tell_of.apply_async([str(version_id)], retry=False)
-    except (OperationalError, OSError) as error:
+    except NO_BELL as error:
         log.warning("no doorbell for version %s (%s); the next look will find it", version_id, error)
