@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 WIDTH, HEIGHT, EDGE = 640, 420, 34
 PLOT_HEIGHT, PLOT_EDGE = 260, 58
@@ -111,7 +112,7 @@ def curve(found: dict | None, metric: str) -> SafeString:
     chosen = scores[xs.index(found["chosen"])] if found["chosen"] in xs else None
     mark = "" if chosen is None else '<circle class="two" cx="{}" cy="{}" r="7"/>'.format(*frame.at(found["chosen"], chosen).split(" "))
     return frame.svg(f'<path class="soft-one" d="{band}"/><path class="line-one" d="M{"L".join(frame.at(x, y) for x, y in zip(xs, scores, strict=True))}"/>{mark}',
-                     f"{metric} by {found['parameter']}; chosen {found['chosen']:g}")
+                     gettext("%(metric)s by %(parameter)s; chosen %(chosen)s") % {"metric": metric, "parameter": found["parameter"], "chosen": f"{found['chosen']:g}"})
 
 
 def learning(rows: list[dict]) -> SafeString:
@@ -121,9 +122,9 @@ def learning(rows: list[dict]) -> SafeString:
         return mark_safe("")
     lines = {kind: [(row["epoch"], row[key]) for row in rows if _finite(row.get(key))] for kind, key in (("one", "train"), ("two", "validation"))}
     every = [y for line in lines.values() for _, y in line]
-    frame = _Frame((rows[0]["epoch"], rows[-1]["epoch"]), (min(every), max(every)), "epoch (line: learned from; second colour: held out)", "loss")
+    frame = _Frame((rows[0]["epoch"], rows[-1]["epoch"]), (min(every), max(every)), gettext("epoch (line: learned from; second colour: held out)"), gettext("loss"))
     drawn = "".join(f'<path class="line-{kind}" d="M{"L".join(frame.at(x, y) for x, y in line)}"/>' for kind, line in lines.items() if len(line) > 1)
-    return frame.svg(drawn, f"Loss by epoch, from {rows[0]['train']:.3g} to {rows[-1]['train']:.3g}")
+    return frame.svg(drawn, gettext("Loss by epoch, from %(first)s to %(last)s") % {"first": f"{rows[0]['train']:.3g}", "last": f"{rows[-1]['train']:.3g}"})
 
 
 def residuals(pairs: list[list[float]], unit: str = "") -> SafeString:
@@ -133,11 +134,11 @@ def residuals(pairs: list[list[float]], unit: str = "") -> SafeString:
         return mark_safe("")
     xs, ys = [x for x, _ in points], [y for _, y in points]
     beside = f", {unit}" if unit else ""
-    frame = _Frame((min(xs), max(xs)), (min(*ys, 0.0), max(*ys, 0.0)), f"predicted{beside}", f"predicted − actual{beside}")
+    frame = _Frame((min(xs), max(xs)), (min(*ys, 0.0), max(*ys, 0.0)), gettext("predicted") + beside, gettext("predicted − actual") + beside)
     left, right = frame.at(frame.left, 0.0), frame.at(frame.left + frame.span, 0.0)
     marks = "".join('<circle class="one" cx="{}" cy="{}" r="3.5"/>'.format(*frame.at(x, y).split(" ")) for x, y in points)
     over = sum(y > 0 for y in ys)
-    return frame.svg(f'<path class="line-two" d="M{left}L{right}"/>{marks}', f"Errors of {len(points)} rows by what was predicted: {over} too high, {sum(y < 0 for y in ys)} too low")
+    return frame.svg(f'<path class="line-two" d="M{left}L{right}"/>{marks}', gettext("Errors of %(rows)s rows by what was predicted: %(over)s too high, %(under)s too low") % {"rows": len(points), "over": over, "under": sum(y < 0 for y in ys)})
 
 
 def reliability(bins: list[dict]) -> SafeString:
@@ -145,17 +146,21 @@ def reliability(bins: list[dict]) -> SafeString:
     held = [row for row in bins if row.get("rows") and _finite(row.get("sure")) and _finite(row.get("right"))]
     if not held:
         return mark_safe("")
-    frame = _Frame((0.0, 1.0), (0.0, 1.0), "how sure the predictor is", "share that is right")
+    frame = _Frame((0.0, 1.0), (0.0, 1.0), gettext("how sure the predictor is"), gettext("share that is right"))
     frame.low, frame.high = 0.0, 1.0  # shares have no margin
     most, drawn = max(row["rows"] for row in held), []
     for row in held:
         (x1, y1), (x2, y0) = (tuple(map(float, at.split(" "))) for at in (frame.at(row["from"], row["right"]), frame.at(row["to"], 0.0)))
         kind = "soft-one" if row["rows"] < max(5, most / 50) else "bar"
-        drawn.append(f'<rect class="{kind}" x="{x1 + 2:.1f}" y="{y1:.1f}" width="{x2 - x1 - 4:.1f}" height="{max(y0 - y1, 0.8):.1f}"><title>sure {row["sure"]:.0%}, right {row["right"]:.0%}, {row["rows"]} rows</title></rect>')
+        drawn.append(f'<rect class="{kind}" x="{x1 + 2:.1f}" y="{y1:.1f}" width="{x2 - x1 - 4:.1f}" height="{max(y0 - y1, 0.8):.1f}"><title>{escape(_sure(row))}</title></rect>')
         drawn.append('<circle class="two" cx="{}" cy="{}" r="4"/>'.format(*frame.at(row["sure"], row["right"]).split(" ")))
     line = f'<path class="line-two" d="M{frame.at(0, 0)}L{frame.at(1, 1)}" stroke-dasharray="5 4"/>'
-    said = "; ".join(f"sure {row['sure']:.0%}: right {row['right']:.0%} of {row['rows']} rows" for row in held)
+    said = "; ".join(_sure(row) for row in held)
     return frame.svg("".join(drawn) + line, said)
+
+
+def _sure(row: dict) -> str:
+    return gettext("sure %(sure)s: right %(right)s of %(rows)s rows") % {"sure": f"{row['sure']:.0%}", "right": f"{row['right']:.0%}", "rows": row["rows"]}
 
 
 def lane(parts: list[tuple[float, str]], whole: float) -> SafeString:
@@ -265,15 +270,15 @@ def _principal(X: np.ndarray, w: np.ndarray, names: list[str]) -> tuple[np.ndarr
     total = float((S**2).sum()) or 1.0
     P = np.zeros((len(X), 2))
     captions = []
-    for i, nth in enumerate(("First", "Second")):
+    for i in range(2):
         if i >= len(S) or S[i] ** 2 < 1e-12 * total:
-            captions.append("no second direction: one varying coordinate")
+            captions.append(gettext("no second direction: one varying coordinate"))
             continue
         direction = V[i] * np.sign(V[i][np.abs(V[i]).argmax()])
         P[:, i] = centred @ direction
         # The second stands upright beside a lower side: it is kept short.
-        words = f"{nth} principal component, " if i == 0 else "Second, "
-        captions.append(f"{words}{100 * S[i] ** 2 / total:.0f} % of the spread{_mostly(direction, names)}")
+        said = gettext("First principal component, %(share)s %% of the spread") if i == 0 else gettext("Second, %(share)s %% of the spread")
+        captions.append(said % {"share": f"{100 * S[i] ** 2 / total:.0f}"} + _mostly(direction, names))
     return P, captions
 
 
@@ -285,7 +290,8 @@ def _mostly(direction: np.ndarray, names: list[str]) -> str:
     if len(mass) > 40:
         return ""
     top = [name if len(name) <= 18 else name[:17] + "…" for name in sorted(mass, key=mass.get, reverse=True)[:2]]
-    return f" (mostly {' and '.join(top)})"
+    said = gettext("mostly %(first)s and %(second)s") if len(top) > 1 else gettext("mostly %(first)s")
+    return f" ({said % {'first': top[0], 'second': top[-1]}})"
 
 
 def _numeric(values: np.ndarray, w: np.ndarray, column: Any) -> dict:

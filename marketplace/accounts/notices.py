@@ -4,17 +4,23 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
+from django.utils import timezone, translation
+from django.utils.functional import Promise, SimpleLazyObject
 
 from marketplace.accounts.models import Membership, Notification, User
 
 LONGEST = 300
 
 
-def tell(user: User, kind: str, words: str, address: str = "") -> None:
-    """Leave word for a person; for an organisation, for each of its admins. `address` is a path of this site."""
+def tell(user: User, kind: str, words: str | Promise, address: str = "") -> None:
+    """Leave word for a person; for an organisation, for each of its admins. `address` is a path of this site.
+
+    Words that are translated come lazily, and are kept in the main language of the site: whoever acts is not who reads.
+    """
+    with translation.override(settings.LANGUAGE_CODE):
+        words = str(words)
     heard = [user]
     if user.is_organisation:
         heard = User.objects.filter(memberships__organisation=user, memberships__role=Membership.Role.ADMIN)

@@ -7,8 +7,10 @@ from typing import Any
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
-from marketplace.accounts import notices
+from marketplace.accounts import audit, notices
 from marketplace.accounts.models import User
 from marketplace.accounts.services import may_write
 from marketplace.catalog.models import AccessRequest, Learnware, Share, Version
@@ -86,6 +88,7 @@ def change(
             held.delete()
         for name in sorted(wanted - set(learnware.shares.values_list("user__username", flat=True))):
             share(learnware, by, name)
+    audit.note("visibility-changed", actor=by, object=f"learnware:{learnware}", visibility=learnware.visibility, gated=learnware.is_gated)
     return learnware
 
 
@@ -111,14 +114,17 @@ def share(learnware: Learnware, by: User, username: str) -> Share:
                       status=409, fields={"shared_with": "Too many."})
     made, is_new = Share.objects.get_or_create(learnware=learnware, user=guest)
     if is_new:
-        notices.tell(guest, "shared", f"{by.username} shares {learnware} with {'you' if not guest.is_organisation else guest.username}.", learnware.get_absolute_url())
+        audit.note("shared", actor=by, subject=guest, object=f"learnware:{learnware}")
+        notices.tell(guest, "shared", _shared(by, learnware, guest), learnware.get_absolute_url())
     return made
 
 
 def unshare(learnware: Learnware, by: User, username: str) -> None:
     """End a share; what was downloaded before is beyond anybody's reach."""
     insist_on_writer(learnware, by)
-    learnware.shares.filter(user__username=username).delete()
+    with transaction.atomic():
+        if learnware.shares.filter(user__username=username).delete()[0]:
+            audit.note("share-ended", actor=by, object=f"learnware:{learnware}")
 
 
 @transaction.atomic
@@ -137,7 +143,7 @@ def ask(learnware: Learnware, user: User, words: str = "") -> AccessRequest:
             raise Refused("denied", f"The owner has said no on {asked.decided:%-d %B %Y}.", hint="You may ask again a day later.", status=409)
         asked.words, asked.state, asked.decided = words, State.WAITING, None
         asked.save(update_fields=["words", "state", "decided"])
-    notices.tell(learnware.owner, "access-asked", f"{user.username} asks for access to {learnware}.", reverse("access", args=[learnware.owner.username, learnware.name]))
+    notices.tell(learnware.owner, "access-asked", format_lazy(gettext_lazy("{name} asks for access to {learnware}."), name=user.username, learnware=str(learnware)), reverse("access", args=[learnware.owner.username, learnware.name]))
     return asked
 
 
@@ -152,11 +158,12 @@ def decide(asked: AccessRequest, by: User, state: str) -> AccessRequest:
     was_granted = asked.state == State.GRANTED
     asked.state, asked.decided = state, timezone.now()
     asked.save(update_fields=["state", "decided"])
+    audit.note("access-decided", actor=by, subject=asked.user, object=f"learnware:{asked.learnware}", state=str(state))
     if state == State.GRANTED:
-        notices.tell(asked.user, "access-granted", f"You may use {asked.learnware} now.", asked.learnware.get_absolute_url())
+        notices.tell(asked.user, "access-granted", format_lazy(gettext_lazy("You may use {learnware} now."), learnware=str(asked.learnware)), asked.learnware.get_absolute_url())
     else:
-        said = f"Your access to {asked.learnware} has ended." if was_granted else f"Your request for {asked.learnware} was turned down."
-        notices.tell(asked.user, "access-denied", said, asked.learnware.get_absolute_url())
+        said = gettext_lazy("Your access to {learnware} has ended.") if was_granted else gettext_lazy("Your request for {learnware} was turned down.")
+        notices.tell(asked.user, "access-denied", format_lazy(said, learnware=str(asked.learnware)), asked.learnware.get_absolute_url())
     return asked
 
 
@@ -171,3 +178,8 @@ def manifest(user: Any, version: Version) -> dict[str, Any]:
     seen = {other.reference for other in lineage}
     shown = said | {"parents": [reference for reference in said.get("parents", []) if reference in seen]}
     return shown | ({"base": None} if base and base not in seen else {})
+
+
+def _shared(by: User, learnware: Learnware, guest: User) -> Any:
+    said = gettext_lazy("{name} shares {learnware} with {guest}.") if guest.is_organisation else gettext_lazy("{name} shares {learnware} with you.")
+    return format_lazy(said, name=by.username, learnware=str(learnware), guest=guest.username)

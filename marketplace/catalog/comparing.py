@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 import specs
 from marketplace import plots
@@ -73,7 +74,7 @@ def _specification(version: Version) -> Any:
 def facts(compared: list[Spot]) -> tuple[list[dict], list[dict]]:
     """(what differs, what is equal): rows of a title and one text for each learnware. What nobody says is left out."""
     versions = [spot.version for spot in compared]
-    rows = [{"title": title, "said": [said(spot) for spot in compared]} for title, said in SIGNATURE.items()]
+    rows = [{"title": title, "said": [str(said(spot)) for spot in compared]} for title, said in SIGNATURE.items()]
     measured = [_measures(version) for version in versions]
     rows += [{"title": title, "said": [found.get(title, "") for found in measured]} for title in dict.fromkeys(title for found in measured for title in found)]
     rows = [row | {"said": [text or "–" for text in row["said"]]} for row in rows if any(row["said"])]
@@ -86,8 +87,8 @@ def _measures(version: Version) -> dict[str, str]:
     found = showing.evaluation(version)
     said: dict[str, str] = {}
     for row in found["rows"]:
-        title = f"{row['metric']}, {'measured here' if row['by'] == 'market' else 'by its owner'}"
-        span = f" ({figure(row['low'])} to {figure(row['high'])})" if row["low"] is not None and row["high"] is not None else ""
+        title = (gettext("%(metric)s, measured here") if row["by"] == "market" else gettext("%(metric)s, by its owner")) % {"metric": row["metric"]}
+        span = f" ({figure(row['low'])} – {figure(row['high'])})" if row["low"] is not None and row["high"] is not None else ""
         said.setdefault(title, f"{figure(row['value'])} {row['unit']}".strip() + span)
     return said | {name: figure(value) for name, value in found["facts"].items()}
 
@@ -96,7 +97,7 @@ def _size(bytes_: int) -> str:
     for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if bytes_ >= step:
             return f"{bytes_ / step:.3g} {unit}"
-    return f"{bytes_} bytes"
+    return ngettext("%(n)s byte", "%(n)s bytes", bytes_) % {"n": bytes_}
 
 
 def _classes(spot: Spot) -> str:
@@ -109,25 +110,25 @@ def _architecture(spot: Spot) -> str:
 
 
 SIGNATURE = {
-    "Task": lambda s: s.version.task,
-    "Predicts": lambda s: output_words(s.version.output),
-    "Classes": _classes,
-    "Unit": lambda s: s.version.output.get("unit") or "",
-    "Space": lambda s: s.version.space.name,
-    "Takes": lambda s: {"columns": "raw columns", "coordinates": "coordinates of the space"}.get((s.version.manifest.get("input") or {}).get("takes"), ""),
-    "Format": lambda s: s.version.format,
-    "Architecture": _architecture,
-    "Parameters": lambda s: figure(s.version.report["parameters"]) if s.version.report.get("parameters") else "",
-    "Size of the file": lambda s: _size(s.version.model.size),
-    "Licence": lambda s: s.version.licence,
-    "Can be merged with": lambda s: f"family {s.version.merge_family[:12]}" if s.version.merge_family else "",
-    "Access": lambda s: "gated: its owner lets you in" if s.version.learnware.is_gated else "open",
-    "Rows behind its specification": lambda s: figure(s.spec.rkme.n) if s.spec else "",
-    "Points of its specification": lambda s: figure(s.spec.rkme.size) if s.spec else "",
-    "Labels in its specification": lambda s: ("yes" if s.spec.rkme.labels is not None else "no") if s.spec else "",
-    "Downloads": lambda s: figure(s.version.downloads),
-    "Likes": lambda s: figure(s.version.learnware.likes_count),
-    "State": lambda s: s.version.get_status_display(),
+    gettext_lazy("Task"): lambda s: s.version.task,
+    gettext_lazy("Predicts"): lambda s: output_words(s.version.output),
+    gettext_lazy("Classes"): _classes,
+    gettext_lazy("Unit"): lambda s: s.version.output.get("unit") or "",
+    gettext_lazy("Space"): lambda s: s.version.space.name,
+    gettext_lazy("Takes"): lambda s: {"columns": gettext("raw columns"), "coordinates": gettext("coordinates of the space")}.get((s.version.manifest.get("input") or {}).get("takes"), ""),
+    gettext_lazy("Format"): lambda s: s.version.format,
+    gettext_lazy("Architecture"): _architecture,
+    gettext_lazy("Parameters"): lambda s: figure(s.version.report["parameters"]) if s.version.report.get("parameters") else "",
+    gettext_lazy("Size of the file"): lambda s: _size(s.version.model.size),
+    gettext_lazy("Licence"): lambda s: s.version.licence,
+    gettext_lazy("Can be merged with"): lambda s: gettext("family %(family)s") % {"family": s.version.merge_family[:12]} if s.version.merge_family else "",
+    gettext_lazy("Access"): lambda s: gettext("gated: its owner lets you in") if s.version.learnware.is_gated else gettext("open"),
+    gettext_lazy("Rows behind its specification"): lambda s: figure(s.spec.rkme.n) if s.spec else "",
+    gettext_lazy("Points of its specification"): lambda s: figure(s.spec.rkme.size) if s.spec else "",
+    gettext_lazy("Labels in its specification"): lambda s: (gettext("yes") if s.spec.rkme.labels is not None else gettext("no")) if s.spec else "",
+    gettext_lazy("Downloads"): lambda s: figure(s.version.downloads),
+    gettext_lazy("Likes"): lambda s: figure(s.version.learnware.likes_count),
+    gettext_lazy("State"): lambda s: str(s.version.get_status_display()),
 }
 
 
@@ -159,7 +160,7 @@ def _table(group: list[Spot]) -> dict[str, Any]:
         "spots": group,
         "mmd": [{"spot": spot, "cells": [{"value": D[i, j], "shade": _shade(D[i, j] / apart[i, j]), "same": i == j} for j in range(n)]} for i, spot in enumerate(group)],
         "cover": [{"spot": spot, "cells": [{"value": percent(C[i, j]), "shade": _shade(C[i, j]), "same": i == j} for j in range(n)]} for i, spot in enumerate(group)],
-        "plot": plots.cloud(space, [(spot.spec.rkme, spot.kind) for spot in group], f"Points of {', '.join(spot.letter for spot in group)} over common principal components"),
+        "plot": plots.cloud(space, [(spot.spec.rkme, spot.kind) for spot in group], gettext("Points of %(letters)s over common principal components") % {"letters": ", ".join(spot.letter for spot in group)}),
         "columns": _columns(space, group),
         "more": max(0, len(space.columns) - COLUMNS),
     }

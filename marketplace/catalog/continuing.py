@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from marketplace.accounts.models import User
 from marketplace.catalog.models import Draft, Version
 
 STEPS = ("patch", "minor", "major")
-SAYS = {"patch": "mended, same use", "minor": "better, same use", "major": "used otherwise"}
+SAYS = {"patch": gettext_lazy("mended, same use"), "minor": gettext_lazy("better, same use"), "major": gettext_lazy("used otherwise")}
+NAMES = {"patch": gettext_lazy("patch"), "minor": gettext_lazy("minor"), "major": gettext_lazy("major")}
 
 
 def initial(before: Version | None, draft: Draft | None, author: User) -> dict[str, Any]:
@@ -30,12 +33,12 @@ def of_version(before: Version) -> dict[str, Any]:
     }
 
 
-def next_numbers(before: Version) -> list[tuple[str, tuple[str, str]]]:
-    """(patch, minor or major, (the number it gives, what it is for)), counted from the highest number that there is."""
+def next_numbers(before: Version) -> list[tuple[str, tuple[str, str, str]]]:
+    """(patch, minor or major, (the number it gives, what it is for, the step as a person reads it)), counted from the highest number that there is."""
     numbers = before.learnware.versions.values_list("number", flat=True)
     major, minor, patch = max(tuple(int(part) for part in number.split(".")) for number in numbers)
     given = {"patch": f"{major}.{minor}.{patch + 1}", "minor": f"{major}.{minor + 1}.0", "major": f"{major + 1}.0.0"}
-    return [(step, (given[step], SAYS[step])) for step in STEPS]
+    return [(step, (given[step], SAYS[step], NAMES[step])) for step in STEPS]
 
 
 def line(draft: Draft) -> dict[str, Any]:
@@ -43,6 +46,6 @@ def line(draft: Draft) -> dict[str, Any]:
     fields = draft.document.get("fields")
     fields = fields if isinstance(fields, dict) else {}
     return {
-        "draft": draft, "name": str(fields.get("title") or fields.get("name") or "Without a name"),
+        "draft": draft, "name": str(fields.get("title") or fields.get("name") or gettext("Without a name")),
         "files": [(upload.name, upload.offset / upload.size) for upload in draft.uploads.all()],
     }

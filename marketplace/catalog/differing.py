@@ -4,6 +4,8 @@ import difflib
 import math
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 import specs
 import storage
 from marketplace.catalog import access, showing, tensors
@@ -11,13 +13,13 @@ from marketplace.catalog.models import Version
 from specs import scores
 
 WORDS = {  # path in the manifest -> what it is called
-    "title": "Title", "task": "Task", "licence": "Licence", "base": "Base", "parents": "Parents", "scenario": "Scenarios",
+    "title": gettext_lazy("Title"), "task": gettext_lazy("Task"), "licence": gettext_lazy("Licence"), "base": gettext_lazy("Base"), "parents": gettext_lazy("Parents"), "scenario": gettext_lazy("Scenarios"),
 }
 SIGNATURE = {
-    "input.space": "Space", "input.takes": "Takes", "output.kind": "Gives", "output.target": "Target", "output.unit": "Unit", "output.classes": "Classes",
-    "model.format": "Format", "model.architecture.name": "Architecture", "model.architecture.config": "Configuration",
+    "input.space": gettext_lazy("Space"), "input.takes": gettext_lazy("Takes"), "output.kind": gettext_lazy("Gives"), "output.target": gettext_lazy("Target"), "output.unit": gettext_lazy("Unit"), "output.classes": gettext_lazy("Classes"),
+    "model.format": gettext_lazy("Format"), "model.architecture.name": gettext_lazy("Architecture"), "model.architecture.config": gettext_lazy("Configuration"),
 }
-FILE = {"model.file": "Model file", "model.size": "Size", "model.sha256": "SHA-256"}
+FILE = {"model.file": gettext_lazy("Model file"), "model.size": gettext_lazy("Size"), "model.sha256": "SHA-256"}
 AROUND = 3  # unchanged lines shown beside a changed one
 MOST_LINES = 2_000
 
@@ -40,8 +42,10 @@ def difference(old: Version, new: Version, visitor: Any) -> dict[str, Any]:
 def tables(found: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]], str]]:
     """The parts of a difference that are tables of old and new: (title, rows, what to say where there are none)."""
     return [
-        ("Manifest", found["fields"], "The same words, licence and ancestors."), ("Signature", found["signature"], "The same input and output."),
-        ("Evaluation", found["evaluation"], "The same figures."), ("Model file", found["files"], "The same bytes."),
+        (gettext("Manifest"), found["fields"], gettext("The same words, licence and ancestors.")),
+        (gettext("Signature"), found["signature"], gettext("The same input and output.")),
+        (gettext("Evaluation"), found["evaluation"], gettext("The same figures.")),
+        (gettext("Model file"), found["files"], gettext("The same bytes.")),
     ]
 
 
@@ -67,17 +71,17 @@ def drift(old: Version, new: Version) -> dict[str, Any] | None:
 
 def _data(old: Version, new: Version) -> tuple[dict[str, Any] | None, str]:
     if old.space_id != new.space_id:
-        return None, "They stand in different spaces, and distances across spaces mean nothing."
+        return None, gettext("They stand in different spaces, and distances across spaces mean nothing.")
     try:
         a, b = (showing.specification(version.specification_id).rkme for version in (old, new))
     except (storage.ArtifactMissing, storage.ArtifactDamaged, specs.SpecError):
-        return None, "A specification can not be read from the store at the moment."
+        return None, gettext("A specification can not be read from the store at the moment.")
     found = scores.score(a, b)
     return {"mmd": math.sqrt(found.squared_mmd), "share": found.share, "p_value": found.p_value, "verdict": found.verdict}, ""
 
 
 def _fields(old: dict[str, Any], new: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:
-    found = ({"name": name, "path": path, "old": _at(old, path), "new": _at(new, path)} for path, name in names.items())
+    found = ({"name": str(name), "path": path, "old": _at(old, path), "new": _at(new, path)} for path, name in names.items())
     return [row for row in found if row["old"] != row["new"]]
 
 

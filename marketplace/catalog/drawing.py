@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
 
 WIDTH, HEIGHT, MARGIN = 640, 300, 14
 DOTS, LABELS = 900, 8  # of a thumbnail
@@ -29,7 +30,8 @@ def thumbnail(islands: list[dict[str, Any]], points: dict[str, Any]) -> SafeStri
     names = format_html_join("", '<text class="on-map" x="{}" y="{}" text-anchor="middle">{}</text>', (
         (_px(across(i["x"])), _px(down(i["y"]) + i["radius"] * k - 5), _short(i["name"], i["radius"] * k)) for i in islands[:LABELS] if i["radius"] * k > 24
     ))  # fmt: skip
-    return format_html('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Map of the catalog: {} islands">{}{}{}</svg>', WIDTH, HEIGHT, len(islands), discs, dots, names)
+    words = ngettext("Map of the catalog: %(n)s island", "Map of the catalog: %(n)s islands", len(islands)) % {"n": len(islands)}
+    return format_html('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}</svg>', WIDTH, HEIGHT, words, discs, dots, names)
 
 
 def _each(shape: str, rows: Iterable[tuple[float, ...]]) -> SafeString:

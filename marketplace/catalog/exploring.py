@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from marketplace.catalog import shelf
 from marketplace.catalog.models import Space
@@ -13,20 +14,23 @@ from marketplace.catalog.shelf import Found
 from marketplace.errors import Refused
 
 FACETS = {  # key in the address -> its title, in the order of the page
-    "task": "Task",
-    "target": "Target",
-    "space": "Space",
-    "format": "Format",
-    "licence": "Licence",
-    "owner": "Owner",
-    "size": "Size of the file",
-    "parameters": "Parameters",
-    "merge": "Merging",
-    "access": "Access",
+    "task": gettext_lazy("Task"),
+    "target": gettext_lazy("Target"),
+    "space": gettext_lazy("Space"),
+    "format": gettext_lazy("Format"),
+    "licence": gettext_lazy("Licence"),
+    "owner": gettext_lazy("Owner"),
+    "size": gettext_lazy("Size of the file"),
+    "parameters": gettext_lazy("Parameters"),
+    "merge": gettext_lazy("Merging"),
+    "access": gettext_lazy("Access"),
 }
-SAID = {"merge": {"yes": "Can be merged", "no": "Stays as it is"}, "access": {"open": "Open", "gated": "Gated: ask its owner"}}
-SORTS = {"newest": "Newest", "used": "Most used", "liked": "Most liked", "downloaded": "Most downloaded", "name": "Name"}
-VIEWS = {"cards": ("Cards", "grid"), "table": ("Table", "table"), "map": ("Map", "compass")}
+SAID = {
+    "merge": {"yes": gettext_lazy("Can be merged"), "no": gettext_lazy("Stays as it is")}, "access": {"open": gettext_lazy("Open"), "gated": gettext_lazy("Gated: ask its owner")},
+    "size": {words: gettext_lazy(words) for _, words in shelf.SIZES}, "parameters": {words: gettext_lazy(words) for _, words in shelf.PARAMETERS},
+}
+SORTS = {"newest": gettext_lazy("Newest"), "used": gettext_lazy("Most used"), "liked": gettext_lazy("Most liked"), "downloaded": gettext_lazy("Most downloaded"), "name": gettext_lazy("Name")}
+VIEWS = {"cards": (gettext_lazy("Cards"), "grid"), "table": (gettext_lazy("Table"), "table"), "map": (gettext_lazy("Map"), "compass")}
 MOST, LISTED = 12, 60  # values that a facet lists at once, and with the rest unfolded
 VALUES, CORNERS = 30, 200  # values of one facet, and corners of a lasso, that an address may hold
 
@@ -143,13 +147,13 @@ def _in_order(key: str, counts: dict[str, int], chosen: list[str]) -> list[str]:
 def chips(query: QueryDict, asked: Asked) -> list[dict[str, str]]:
     """What narrows the list now, each with the link that takes it away."""
     names = _space_names(asked.chosen["space"])
-    found = [{"title": "Words", "value": asked.q, "href": link(query, q=None)}] if asked.q else []
+    found = [{"title": gettext("Words"), "value": asked.q, "href": link(query, q=None)}] if asked.q else []
     found += [
         {"title": FACETS[key], "value": _label(key, value, names), "href": link(query, **{key: _toggled(values, value)})}
         for key, values in asked.chosen.items() for value in values
     ]  # fmt: skip
     if asked.lasso is not None:
-        found.append({"title": "Map", "value": "inside the lasso", "href": link(query, lasso=None)})
+        found.append({"title": gettext("Map"), "value": gettext("inside the lasso"), "href": link(query, lasso=None)})
     return found
 
 
@@ -160,8 +164,8 @@ def culprit(query: QueryDict, asked: Asked, found: Found) -> dict[str, Any] | No
     if best is None or not left[best]:
         return None
     names = _space_names(asked.chosen["space"])
-    said = {"q": f"the words “{asked.q}”", "lasso": "the lasso on the map"}
-    words = said.get(best) or f"{FACETS[best].lower()} {' or '.join(_label(best, value, names) for value in asked.chosen[best])}"
+    said = {"q": gettext("the words “%(words)s”") % {"words": asked.q}, "lasso": gettext("the lasso on the map")}
+    words = said.get(best) or f"{FACETS[best].lower()} {gettext(' or ').join(str(_label(best, value, names)) for value in asked.chosen[best])}"
     return {"words": words, "n": left[best], "href": link(query, **{best: None})}
 
 

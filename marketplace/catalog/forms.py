@@ -5,11 +5,13 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts.forms import Styled
 from marketplace.accounts.models import User
 from marketplace.catalog import artifacts
-from marketplace.catalog.models import Learnware, Version
+from marketplace.catalog.models import Version
 from reuse.manifest import FORMAT, LICENCES, MAX_BYTES
 from specs import SpecError, strict_json
 
@@ -17,46 +19,46 @@ from specs import SpecError, strict_json
 class Upload(Styled, forms.Form):
     """`author` offers; `kept` is the version whose specification stands where none is brought."""
 
-    model = forms.FileField(label="Model", help_text="safetensors, skops or ONNX. The type is read from the file's structure.")
-    specification = forms.FileField(label="Specification", help_text="specification.json, made by `moorage describe` where your data is.")
+    model = forms.FileField(label=_("Model"), help_text=_("safetensors, skops, ONNX, XGBoost JSON or LightGBM text. The type is read from the file's structure."))
+    specification = forms.FileField(label=_("Specification"), help_text=_("specification.json, made by `moorage describe` where your data is."))
     manifest = forms.FileField(
-        label="Manifest", required=False, help_text="learnware.json, as the client writes it. Without one, fill in the fields below."
+        label=_("Manifest"), required=False, help_text=_("learnware.json, as the client writes it. Without one, fill in the fields below.")
     )
     statistics = forms.FileField(
-        label="Statistics", required=False, help_text="Only for safetensors: what RegMean and Fisher need in place of data.",
+        label=_("Statistics"), required=False, help_text=_("Only for safetensors: what RegMean and Fisher need in place of data."),
     )
-    owner = forms.ChoiceField(required=False, label="Owner", help_text="You, or an organisation that you write for.")
-    visibility = forms.ChoiceField(required=False, label="Who sees it", choices=[(value, words.capitalize()) for value, words in Learnware.Visibility.choices])
-    name = forms.SlugField(max_length=80, required=False, help_text="Small letters, digits and hyphens.")
-    version = forms.CharField(max_length=20, required=False, initial="1.0.0")
-    title = forms.CharField(max_length=160, required=False)
-    task = forms.ChoiceField(required=False, choices=[("", "Choose"), ("classification", "Classification"), ("regression", "Regression")])
-    target = forms.CharField(max_length=120, required=False, help_text="What the model predicts.")
-    classes = forms.CharField(required=False, help_text="For a classifier: its classes in order, separated by commas.")
-    unit = forms.CharField(max_length=40, required=False, help_text="For a regression: the unit of the target.")
+    owner = forms.ChoiceField(required=False, label=_("Owner"), help_text=_("You, or an organisation that you write for."))
+    visibility = forms.ChoiceField(required=False, label=_("Who sees it"), choices=[("public", _("Everybody")), ("private", _("The owner and those it is shared with"))])
+    name = forms.SlugField(max_length=80, required=False, label=_("Name"), help_text=_("Small letters, digits and hyphens."))
+    version = forms.CharField(max_length=20, required=False, label=_("Version"), initial="1.0.0")
+    title = forms.CharField(max_length=160, required=False, label=_("Title"))
+    task = forms.ChoiceField(required=False, label=_("Task"), choices=[("", _("Choose")), ("classification", _("Classification")), ("regression", _("Regression"))])
+    target = forms.CharField(max_length=120, required=False, label=_("Target"), help_text=_("What the model predicts."))
+    classes = forms.CharField(required=False, label=_("Classes"), help_text=_("For a classifier: its classes in order, separated by commas."))
+    unit = forms.CharField(max_length=40, required=False, label=_("Unit"), help_text=_("For a regression: the unit of the target."))
     takes = forms.ChoiceField(
-        required=False, choices=[("columns", "Raw columns, as in the table"), ("coordinates", "Coordinates of the space")]
+        required=False, label=_("Takes"), choices=[("columns", _("Raw columns, as in the table")), ("coordinates", _("Coordinates of the space"))]
     )
     architecture = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"}),
-        help_text='For safetensors, such as {"name": "mlp", "config": {"inputs": 8, "hidden": [32], "outputs": 3}}.',
+        required=False, label=_("Architecture"), widget=forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"}),
+        help_text=_('For safetensors, such as {"name": "mlp", "config": {"inputs": 8, "hidden": [32], "outputs": 3}}.'),
     )
-    licence = forms.ChoiceField(required=False, choices=[(name, name) for name in LICENCES])
-    card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 8}), help_text="Markdown: what it does, on which data, how well.")
+    licence = forms.ChoiceField(required=False, label=_("Licence"), choices=[(name, name) for name in LICENCES])
+    card = forms.CharField(required=False, label=_("Card"), max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 8}), help_text=_("Markdown: what it does, on which data, how well."))
 
     def __init__(self, *args: Any, author: User, kept: Version | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.author, self.kept = author, kept
         names = sorted(User.objects.acts_for(author).values_list("username", flat=True), key=lambda name: (name != author.username, name))
-        self.fields["owner"].choices = [(name, f"{name} (you)" if name == author.username else name) for name in names]
+        self.fields["owner"].choices = [(name, gettext("%(name)s (you)") % {"name": name} if name == author.username else name) for name in names]
         if kept is not None:
             self.fields["specification"].required = False
-            self.fields["specification"].help_text = f"Without one, that of {kept.reference} is kept."
+            self.fields["specification"].help_text = gettext("Without one, that of %(reference)s is kept.") % {"reference": kept.reference}
 
     def clean_manifest(self) -> Any:
         file = self.cleaned_data["manifest"]
         if file and file.size > MAX_BYTES:
-            raise forms.ValidationError(f"learnware.json has at most {MAX_BYTES:,} bytes; this file has {file.size:,}.")
+            raise forms.ValidationError(gettext("learnware.json has at most %(most)s bytes; this file has %(size)s.") % {"most": f"{MAX_BYTES:,}", "size": f"{file.size:,}"})
         return file
 
     def clean_architecture(self) -> dict | None:
@@ -73,7 +75,7 @@ class Upload(Styled, forms.Form):
         if not given.get("manifest") and "manifest" not in self.errors:
             for field in ("name", "version", "task", "target", "licence"):
                 if not given.get(field) and field not in self.errors:
-                    self.add_error(field, "Fill this in, or bring a learnware.json.")
+                    self.add_error(field, _("Fill this in, or bring a learnware.json."))
         return given
 
     def submission(self) -> dict[str, Any]:
@@ -117,11 +119,11 @@ class Upload(Styled, forms.Form):
 
 class Share(Styled, forms.Form):
     username = forms.CharField(
-        max_length=150, label="User name", help_text="Of a person, or of an organisation and so all its members.",
+        max_length=150, label=_("User name"), help_text=_("Of a person, or of an organisation and so all its members."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
     )
 
 
 class Ask(Styled, forms.Form):
-    words = forms.CharField(max_length=1_000, required=False, label="What for", widget=forms.Textarea(attrs={"rows": 4}),
-                            help_text="Who you are, and what you need it for. The owner reads it with your user name.")
+    words = forms.CharField(max_length=1_000, required=False, label=_("What for"), widget=forms.Textarea(attrs={"rows": 4}),
+                            help_text=_("Who you are, and what you need it for. The owner reads it with your user name."))

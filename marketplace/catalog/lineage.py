@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, Value
+from django.utils.translation import gettext, gettext_lazy
 
 from marketplace.catalog.models import Version
 
 GENERATIONS = 3  # up, and as many down
 MOST = 40  # versions in one picture
-WORDS = {"base": "fine-tuned into", "parent": "part of"}
+WORDS = {"base": gettext_lazy("fine-tuned into"), "parent": gettext_lazy("part of")}
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def groups(lineage: Lineage) -> list[tuple[str, list[Version]]]:
 
 
 def _generation(away: int) -> str:
-    near = {-1: "Made from", 1: "Made with it", -2: "Made from, two generations up", 2: "Made with it, two generations down"}
-    return near.get(away, f"{'Made from' if away < 0 else 'Made with it'}, {abs(away)} generations {'up' if away < 0 else 'down'}")
+    near = {-1: gettext("Made from"), 1: gettext("Made with it"), -2: gettext("Made from, two generations up"), 2: gettext("Made with it, two generations down")}
+    far = gettext("Made from, %(n)s generations up") if away < 0 else gettext("Made with it, %(n)s generations down")
+    return near.get(away) or far % {"n": abs(away)}
 
 
 def _walk(version: Version) -> tuple[set[Edge], dict[UUID, int]]:

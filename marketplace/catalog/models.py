@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts.models import User
 
@@ -43,8 +44,8 @@ class Learnware(models.Model):
     """A name under which one owner publishes versions of a model with its specification."""
 
     class Visibility(models.TextChoices):
-        PUBLIC = "public", "everybody"
-        PRIVATE = "private", "the owner and those it is shared with"
+        PUBLIC = "public", _("everybody")
+        PRIVATE = "private", _("the owner and those it is shared with")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="learnwares")
@@ -94,9 +95,9 @@ class AccessRequest(models.Model):
     """A person who wants to use a gated learnware, and what its owner said."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "waiting"
-        GRANTED = "granted", "granted"
-        DENIED = "denied", "denied"
+        WAITING = "waiting", _("waiting")
+        GRANTED = "granted", _("granted")
+        DENIED = "denied", _("denied")
 
     learnware = models.ForeignKey(Learnware, on_delete=models.CASCADE, related_name="access_requests")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_requests")
@@ -139,16 +140,16 @@ class Report(models.Model):
     """Somebody's complaint about a learnware or a comment on it, for a moderator to decide."""
 
     class Reason(models.TextChoices):
-        MALICIOUS = "malicious", "it harms whoever uses it"
-        WRONG = "wrong", "it is not what it says it is"
-        RIGHTS = "rights", "it breaks somebody's rights or licence"
-        PRIVATE = "private", "it gives personal data away"
-        SPAM = "spam", "it is spam or abuse"
+        MALICIOUS = "malicious", _("it harms whoever uses it")
+        WRONG = "wrong", _("it is not what it says it is")
+        RIGHTS = "rights", _("it breaks somebody's rights or licence")
+        PRIVATE = "private", _("it gives personal data away")
+        SPAM = "spam", _("it is spam or abuse")
 
     class State(models.TextChoices):
-        OPEN = "open", "open"
-        UPHELD = "upheld", "upheld"
-        DISMISSED = "dismissed", "dismissed"
+        OPEN = "open", _("open")
+        UPHELD = "upheld", _("upheld")
+        DISMISSED = "dismissed", _("dismissed")
 
     learnware = models.ForeignKey(Learnware, on_delete=models.CASCADE, related_name="reports")
     comment = models.ForeignKey(Comment, null=True, blank=True, on_delete=models.CASCADE, related_name="reports")
@@ -242,10 +243,10 @@ class Version(models.Model):
     """One immutable edition of a learnware: a model, its specification, its manifest."""
 
     class Status(models.TextChoices):
-        CHECKING = "checking", "being checked"
-        USABLE = "usable", "usable"
-        REFUSED = "refused", "refused"
-        WITHDRAWN = "withdrawn", "withdrawn"
+        CHECKING = "checking", _("being checked")
+        USABLE = "usable", _("usable")
+        REFUSED = "refused", _("refused")
+        WITHDRAWN = "withdrawn", _("withdrawn")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     learnware = models.ForeignKey(Learnware, on_delete=models.CASCADE, related_name="versions")

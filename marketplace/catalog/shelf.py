@@ -18,6 +18,7 @@ from uuid import UUID
 import numpy as np
 from django.db import DatabaseError, connection
 from django.db.models import Count, Max, Q, Sum
+from django.utils.translation import gettext_noop
 
 from marketplace.catalog import fulltext
 from marketplace.catalog.models import Change, Island, Learnware, Place, Version
@@ -31,8 +32,14 @@ FEW = 500  # rows that are asked for one by one
 LOOK_BACK = 256  # numbers are given before the commit that shows them (marketplace/matching/index.py)
 
 KB, MB = 10**3, 10**6
-SIZES = ((100 * KB, "under 100 kB"), (MB, "100 kB to 1 MB"), (10 * MB, "1 to 10 MB"), (100 * MB, "10 to 100 MB"), (np.inf, "100 MB and more"))
-PARAMETERS = ((1e3, "under 1,000"), (1e4, "1,000 to 10,000"), (1e5, "10,000 to 100,000"), (1e6, "100,000 to 1 million"), (1e7, "1 to 10 million"), (np.inf, "10 million and more"))
+SIZES = (  # the words are values in addresses too, so they are marked here and said in exploring.py
+    (100 * KB, gettext_noop("under 100 kB")), (MB, gettext_noop("100 kB to 1 MB")), (10 * MB, gettext_noop("1 to 10 MB")), (100 * MB, gettext_noop("10 to 100 MB")),
+    (np.inf, gettext_noop("100 MB and more")),
+)
+PARAMETERS = (
+    (1e3, gettext_noop("under 1,000")), (1e4, gettext_noop("1,000 to 10,000")), (1e5, gettext_noop("10,000 to 100,000")), (1e6, gettext_noop("100,000 to 1 million")),
+    (1e7, gettext_noop("1 to 10 million")), (np.inf, gettext_noop("10 million and more")),
+)
 SORTS = ("newest", "used", "liked", "downloaded", "name")
 READ = (
     "pk", "learnware_id", "task", "target", "format", "licence", "learnware__owner__username", "space_id", "model__size", "report__parameters", "merge_family",

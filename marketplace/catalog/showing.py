@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.template.exceptions import TemplateDoesNotExist
 from django.template.loader import select_template
 from django.urls import reverse
+from django.utils.translation import get_language, gettext, gettext_lazy
 
 import specs
 import storage
@@ -21,16 +22,18 @@ from specs.privacy import ENOUGH_ROWS
 
 log = logging.getLogger(__name__)
 TABS = [
-    ("card", "Card"), ("specification", "Specification"), ("evaluation", "Evaluation"), ("files", "Files"), ("versions", "Versions"),
-    ("lineage", "Lineage"), ("try", "Try it"), ("discussion", "Discussion"),
+    ("card", gettext_lazy("Card")), ("specification", gettext_lazy("Specification")), ("evaluation", gettext_lazy("Evaluation")), ("files", gettext_lazy("Files")),
+    ("versions", gettext_lazy("Versions")), ("lineage", gettext_lazy("Lineage")), ("try", gettext_lazy("Try it")), ("discussion", gettext_lazy("Discussion")),
 ]
 WIDE = 30  # columns; more of them are folded away
 FEW_ROWS = 5  # a point that stands for fewer may nearly be a row
 FORMATS = {  # what a format means for whoever downloads it
-    "safetensors": "numbers only, no code",
-    "skops": "scikit-learn, only classes from our list",
-    "onnx": "a graph of operators from our list",
-    "predictor": "an ensemble made by a reuse job",
+    "safetensors": gettext_lazy("numbers only, no code"),
+    "skops": gettext_lazy("scikit-learn, only classes from our list"),
+    "onnx": gettext_lazy("a graph of operators from our list"),
+    "xgboost": gettext_lazy("boosted trees as JSON, numbers only"),
+    "lightgbm": gettext_lazy("boosted trees as text, numbers only"),
+    "predictor": gettext_lazy("an ensemble made by a reuse job"),
 }
 
 
@@ -41,9 +44,13 @@ def specification(sha256: str) -> specs.Specification:
         return specs.Specification.from_bytes(file.read())
 
 
-@lru_cache(maxsize=256)
 def drawn(sha256: str) -> dict[str, Any]:
     """Plot and per-column ranges of a specification; empty where its bytes can not be read."""
+    return _drawn(sha256, get_language())
+
+
+@lru_cache(maxsize=256)
+def _drawn(sha256: str, language: str) -> dict[str, Any]:  # the words beside the pictures are those of a language
     try:
         spec = specification(sha256)
     except (storage.ArtifactMissing, specs.SpecError) as error:
@@ -51,7 +58,7 @@ def drawn(sha256: str) -> dict[str, Any]:
         return {}
     rows, shares = plots.ranges(spec.space, spec.rkme), spec.rkme.distribution
     return {
-        "plot": plots.cloud(spec.space, [(spec.rkme, "one")], "The specification's weighted points"),
+        "plot": plots.cloud(spec.space, [(spec.rkme, "one")], gettext("The specification’s weighted points")),
         "columns": rows[:WIDE],
         "more_columns": rows[WIDE:],
         "points": len(spec.rkme.weights),
@@ -67,35 +74,45 @@ def privacy(spec: specs.Specification) -> list[dict[str, Any]]:
     """What a specification gives away of the rows behind it, as far as it says: [{term, words, warn}]."""
     rkme, made = spec.rkme, spec.rkme.generator
     share, least = rkme.n / rkme.size, float(rkme.distribution.min() * rkme.n)
-    near = f"From {ENOUGH_ROWS} on it is hard to tell whether a known row was among them." if share < ENOUGH_ROWS else "Enough that it is hard to tell whether a known row was among them."
+    if share < ENOUGH_ROWS:
+        near = gettext("%(n)s on average. From %(enough)s on it is hard to tell whether a known row was among them.")
+    else:
+        near = gettext("%(n)s on average. Enough that it is hard to tell whether a known row was among them.")
+    light = (
+        gettext("stands for %(n)s rows. A point of so few rows may lie close to one of them.") if least < FEW_ROWS
+        else gettext("stands for %(n)s rows. None stands for a single row.")
+    )
     return [
-        {"term": "Rows a point stands for", "words": f"{share:,.0f} on average. {near}", "warn": share < ENOUGH_ROWS},
-        {"term": "The lightest point", "words": f"stands for {least:.1f} rows. " + (
-            "A point of so few rows may lie close to one of them." if least < FEW_ROWS else "None stands for a single row."), "warn": least < FEW_ROWS},
-        {"term": "Nearness to rows", "words": "Not stated: the market never sees the rows. `moorage describe` tells it to whoever makes a specification.", "warn": False},
+        {"term": gettext("Rows a point stands for"), "words": near % {"n": f"{share:,.0f}", "enough": ENOUGH_ROWS}, "warn": share < ENOUGH_ROWS},
+        {"term": gettext("The lightest point"), "words": light % {"n": f"{least:.1f}"}, "warn": least < FEW_ROWS},
+        {"term": gettext("Nearness to rows"), "words": gettext("Not stated: the market never sees the rows. `moorage describe` tells it to whoever makes a specification."), "warn": False},
         _differential(made),
         _labelled(rkme.labels),
-        {"term": "Made by", "words": _maker(made), "warn": False},
-        *([{"term": "Exactness", "words": f"MMD {math.sqrt(rkme.fit):.4f} to the rows it stands for, as it says itself.", "warn": False}] if rkme.fit is not None else []),
+        {"term": gettext("Made by"), "words": _maker(made), "warn": False},
+        *([{"term": gettext("Exactness"), "words": gettext("MMD %(mmd)s to the rows it stands for, as it says itself.") % {"mmd": f"{math.sqrt(rkme.fit):.4f}"}, "warn": False}] if rkme.fit is not None else []),
     ]
 
 
 def _differential(made: dict[str, Any]) -> dict[str, Any]:
     epsilon, delta = made.get("epsilon"), made.get("delta")
     if made.get("name") == "moorage-dp" and isinstance(epsilon, int | float) and isinstance(delta, int | float):
-        return {"term": "Differential privacy", "words": f"(ε = {epsilon:g}, δ = {delta:g}), as its generator states: exchanging one row changes the odds of whatever it shows by no more.", "warn": False}
-    return {"term": "Differential privacy", "words": "No. Share it as you would share a summary table.", "warn": False}
+        said = gettext("(ε = %(epsilon)s, δ = %(delta)s), as its generator states: exchanging one row changes the odds of whatever it shows by no more.")
+        return {"term": gettext("Differential privacy"), "words": said % {"epsilon": f"{epsilon:g}", "delta": f"{delta:g}"}, "warn": False}
+    return {"term": gettext("Differential privacy"), "words": gettext("No. Share it as you would share a summary table."), "warn": False}
 
 
 def _labelled(labels: Any) -> dict[str, Any]:
     if labels is None:
-        return {"term": "Labels", "words": "None: it says how the inputs are spread, and nothing of the answers.", "warn": False}
-    what = "how often each class is found" if labels.kind == "classes" else "the mean and spread of the target"
-    return {"term": "Labels", "words": f"At each point, {what}, from {labels.n:,} labelled rows. That tells more of the rows than the inputs do.", "warn": False}
+        return {"term": gettext("Labels"), "words": gettext("None: it says how the inputs are spread, and nothing of the answers."), "warn": False}
+    if labels.kind == "classes":
+        said = gettext("At each point, how often each class is found, from %(n)s labelled rows. That tells more of the rows than the inputs do.")
+    else:
+        said = gettext("At each point, the mean and spread of the target, from %(n)s labelled rows. That tells more of the rows than the inputs do.")
+    return {"term": gettext("Labels"), "words": said % {"n": f"{labels.n:,}"}, "warn": False}
 
 
 def _maker(made: dict[str, Any]) -> str:
-    name = " ".join(str(made[key]) for key in ("name", "version") if key in made) or "not stated"
+    name = " ".join(str(made[key]) for key in ("name", "version") if key in made) or gettext("not stated")
     more = ", ".join(f"{key} {made[key]}" for key in ("mode", "points", "seed") if key in made)
     return f"{name} ({more})" if more else name
 
@@ -106,18 +123,21 @@ def checked(version: Version) -> list[str]:
         return []
     points = version.report.get("points")
     inside = {
-        "safetensors": "the header read by our own reader, and the tensors held against the architecture that the manifest names",
-        "skops": "every class in it held against the list of those that may be loaded, trees and arrays checked",
-        "onnx": "every operator held against the list of those that may run, no data outside the file",
-        "predictor": "each of its members checked by its own format",
+        "safetensors": gettext("the header read by our own reader, and the tensors held against the architecture that the manifest names"),
+        "skops": gettext("every class in it held against the list of those that may be loaded, trees and arrays checked"),
+        "onnx": gettext("every operator held against the list of those that may run, no data outside the file"),
+        "xgboost": gettext("read by our own parser, every tree checked and answered from our own tables; XGBoost itself never sees the file"),
+        "lightgbm": gettext("read by our own parser, every tree checked and answered from our own tables; LightGBM itself never sees the file"),
+        "predictor": gettext("each of its members checked by its own format"),
     }
     return [
-        "the format told by the file's structure, not by its name",
+        gettext("the format told by the file’s structure, not by its name"),
         *([inside[version.format]] if version.format in inside else []),
-        f"run in the sandbox on {f'the {points:,} points' if points else 'the points'} of its own specification",
-        "answers finite, of the shape that the manifest declares" + (", probabilities that sum to 1" if version.task == "classification" else ""),
-        "one row alone answered as among others",
-        *(["the published statistics held against the tensors"] if version.report.get("statistics") else []),
+        gettext("run in the sandbox on the %(n)s points of its own specification") % {"n": f"{points:,}"} if points else gettext("run in the sandbox on the points of its own specification"),
+        gettext("answers finite, of the shape that the manifest declares, probabilities that sum to 1") if version.task == "classification"
+        else gettext("answers finite, of the shape that the manifest declares"),
+        gettext("one row alone answered as among others"),
+        *([gettext("the published statistics held against the tensors")] if version.report.get("statistics") else []),
     ]
 
 
@@ -142,19 +162,19 @@ def _made_by(version: Version) -> list[Any]:
 def _of_job(job: Any) -> list[dict[str, Any]]:
     found = job.evidence or {}
     chosen = next((row for row in found.get("leaderboard") or [] if row.get("chosen")), None)
-    rows = [] if chosen is None else [_row(found, chosen, how=f"{chosen.get('method', 'reuse')}, cross-validated on rows of the task", by="market")]
+    rows = [] if chosen is None else [_row(found, chosen, how=gettext("%(method)s, cross-validated on rows of the task") % {"method": chosen.get("method", "reuse")}, by="market")]
     if found.get("nested"):
-        rows.append(_row(found, found["nested"], how="the whole choice, by nested cross-validation", by="market"))
+        rows.append(_row(found, found["nested"], how=gettext("the whole choice, by nested cross-validation"), by="market"))
     return rows
 
 
 def _stated(said: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(said.get("metric"), str):
         return []
-    how = said["method"][:80] if isinstance(said.get("method"), str) else "as its manifest says"
+    how = said["method"][:80] if isinstance(said.get("method"), str) else gettext("as its manifest says")
     rows = [_row(said, said, how=how, by="owner")]
     if isinstance(said.get("nested"), dict):
-        rows.append(_row(said, said["nested"], how="nested cross-validation", by="owner"))
+        rows.append(_row(said, said["nested"], how=gettext("nested cross-validation"), by="owner"))
     return [row for row in rows if row["value"] is not None]
 
 
@@ -179,7 +199,7 @@ def snippets(request: HttpRequest, version: Version) -> list[dict[str, str]]:
     return [
         {
             "id": "cli",
-            "label": "Command line",
+            "label": gettext("Command line"),
             "code": f"moorage download {reference} -o {folder}/ --url {url}\nmoorage predict {folder}/ new.csv -o out.csv",
         },
         {

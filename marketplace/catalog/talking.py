@@ -7,6 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
 from marketplace.accounts import notices
 from marketplace.accounts.models import User
@@ -49,8 +51,9 @@ def _liked(learnware: Learnware, change: int) -> int:
 # --- the owner's card -------------------------------------------------------------------------
 
 
+@transaction.atomic
 def write_card(learnware: Learnware, by: User, card: str) -> None:
-    """Put a card in place of those of the versions; an empty one gives way to them again."""
+    """Put a card in place of those of the versions; an empty one gives way to them again. Search by words follows what is shown."""
     if not may_write(by, learnware.owner):
         raise Refused("not-yours", "Only those who may write for its owner may change the card.", status=403)
     card = card.replace("\r\n", "\n").strip()
@@ -59,6 +62,9 @@ def write_card(learnware: Learnware, by: User, card: str) -> None:
     learnware.card, learnware.card_html = card, cards.render(card) if card else ""
     learnware.card_edited = timezone.now() if card else None
     learnware.save(update_fields=["card", "card_html", "card_edited"])
+    for version in learnware.versions.select_related("space"):
+        words = services.words(learnware.owner, version.manifest, version.space, learnware.card)
+        Version.objects.filter(pk=version.pk).update(words=words)
 
 
 # --- comments ---------------------------------------------------------------------------------
@@ -78,7 +84,7 @@ def say(learnware: Learnware, by: User, words: str) -> Comment:
     _not_too_often(Comment.objects.filter(author=by), "comments")
     comment = Comment.objects.create(learnware=learnware, author=by, words=words, html=cards.comment(words))
     if learnware.owner_id != by.pk:
-        _tell(learnware.owner, "comment", f"{by.username} commented on {learnware.name}: {_short(words)}", f"{learnware.get_absolute_url()}#discussion")
+        _tell(learnware.owner, "comment", format_lazy(gettext_lazy("{name} commented on {learnware}: {words}"), name=by.username, learnware=learnware.name, words=_short(words)), f"{learnware.get_absolute_url()}#discussion")
     return comment
 
 
@@ -142,21 +148,22 @@ def uphold(report: Report, by: User) -> None:
     learnware = report.learnware
     if report.comment is not None:
         hide(report.comment, by)
-        about, whose, done = f"the comment on {learnware}", report.comment.author, "is hidden"
+        done, whose = gettext_lazy("the comment on {learnware} is hidden."), report.comment.author
     else:
         for version in Version.objects.usable().filter(learnware=learnware).whole():
             services.withdraw(version, by)
-        about, whose, done = str(learnware), learnware.owner, "is withdrawn"
-    _tell(report.reporter, "report", f"A moderator agreed with your report: {about} {done}.", learnware.get_absolute_url())
+        done, whose = gettext_lazy("{learnware} is withdrawn."), learnware.owner
+    done = format_lazy(done, learnware=str(learnware))
+    _tell(report.reporter, "report", format_lazy(gettext_lazy("A moderator agreed with your report: {done}"), done=done), learnware.get_absolute_url())
     if whose.pk != report.reporter_id:
-        _tell(whose, "moderation", f"A moderator decided on a report ({report.get_reason_display()}): {about} {done}.", learnware.get_absolute_url())
+        _tell(whose, "moderation", format_lazy(gettext_lazy("A moderator decided on a report ({reason}): {done}"), reason=report.get_reason_display(), done=done), learnware.get_absolute_url())
 
 
 @transaction.atomic
 def dismiss(report: Report, by: User) -> None:
     """Decide that nothing needs to be done; the reporter hears of it."""
     _decide(report, by, Report.State.DISMISSED)
-    _tell(report.reporter, "report", f"A moderator looked at your report on {report.learnware} and found nothing to act on.", report.learnware.get_absolute_url())
+    _tell(report.reporter, "report", format_lazy(gettext_lazy("A moderator looked at your report on {learnware} and found nothing to act on."), learnware=str(report.learnware)), report.learnware.get_absolute_url())
 
 
 def _decide(report: Report, by: User, state: str) -> None:
@@ -176,10 +183,10 @@ def open_reports() -> Count:
 
 def tell_withdrawn(version: Version) -> None:
     """The owner hears that a moderator has withdrawn a version."""
-    _tell(version.learnware.owner, "moderation", f"A moderator has withdrawn {version.reference}.", version.get_absolute_url())
+    _tell(version.learnware.owner, "moderation", format_lazy(gettext_lazy("A moderator has withdrawn {reference}."), reference=version.reference), version.get_absolute_url())
 
 
-def _tell(user: User | None, kind: str, words: str, address: str) -> None:
+def _tell(user: User | None, kind: str, words: Any, address: str) -> None:
     if user is not None:
         notices.tell(user, kind, words, address)
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts.forms import Styled
 from marketplace.accounts.models import User
@@ -19,12 +21,12 @@ OPENED = 12  # columns; more of them are folded away
 class _InTheNameOf(forms.Form):
     """A form that knows who fills it in, before any of its fields is read."""
 
-    owner = forms.ChoiceField(label="In the name of")
+    owner = forms.ChoiceField(label=_("In the name of"))
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = sorted(User.objects.acts_for(user).values_list("username", flat=True), key=lambda name: (name != user.username, name))
-        self.fields["owner"].choices = [(name, f"{name} (you)" if name == user.username else name) for name in names]
+        self.fields["owner"].choices = [(name, gettext("%(name)s (you)") % {"name": name} if name == user.username else name) for name in names]
         if len(names) == 1:
             del self.fields["owner"]
 
@@ -32,11 +34,11 @@ class _InTheNameOf(forms.Form):
 class Offer(Styled, _InTheNameOf):
     """A job's result as a learnware of a person, or of an organisation that they write for."""
 
-    name = forms.SlugField(max_length=80, help_text="Small letters, digits and hyphens.")
-    version = forms.CharField(max_length=20, initial="1.0.0")
-    visibility = forms.ChoiceField(choices=Learnware.Visibility.choices, label="Seen by")
-    title = forms.CharField(max_length=160, required=False)
-    card = forms.CharField(required=False, max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 4}), help_text="Markdown. Left empty, the market writes one: what it is made of, how it was measured, what to doubt.")
+    name = forms.SlugField(max_length=80, label=_("Name"), help_text=_("Small letters, digits and hyphens."))
+    version = forms.CharField(max_length=20, label=_("Version"), initial="1.0.0")
+    visibility = forms.ChoiceField(choices=Learnware.Visibility.choices, label=_("Seen by"))
+    title = forms.CharField(max_length=160, required=False, label=_("Title"))
+    card = forms.CharField(required=False, label=_("Card"), max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 4}), help_text=_("Markdown. Left empty, the market writes one: what it is made of, how it was measured, what to doubt."))
 
 
 class Again(Reuse):
@@ -46,8 +48,8 @@ class Again(Reuse):
 
     def __init__(self, job: ReuseJob, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["data"].label = "Other labelled rows" if job.data_id else "Labelled rows"
-        self.fields["rows"].label = "Other rows without labels" if job.rows_id else "Rows without labels"
+        self.fields["data"].label = _("Other labelled rows") if job.data_id else _("Labelled rows")
+        self.fields["rows"].label = _("Other rows without labels") if job.rows_id else _("Rows without labels")
 
 
 class Rows:

@@ -3,17 +3,24 @@
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext, gettext_lazy
 
 from marketplace import plots
 from marketplace.jobs.models import WORKER_LOST, ReuseJob, Trial
 
 STAGES = ("queued", "fetching", "predicting", "comparing", "fitting", "verifying", "packing", "storing", "done")
+STAGE_NAMES = {
+    "queued": gettext_lazy("queued"), "fetching": gettext_lazy("fetching"), "predicting": gettext_lazy("predicting"), "comparing": gettext_lazy("comparing"),
+    "fitting": gettext_lazy("fitting"), "verifying": gettext_lazy("verifying"), "packing": gettext_lazy("packing"), "storing": gettext_lazy("storing"),
+}
 LANES = {
-    "waiting": "waits", "fetching": "is fetched", "fetched": "fetched", "loading": "is loaded", "answering": "answers", "answered": "answered",
+    "waiting": gettext_lazy("waits"), "fetching": gettext_lazy("is fetched"), "fetched": gettext_lazy("fetched"), "loading": gettext_lazy("is loaded"),
+    "answering": gettext_lazy("answers"), "answered": gettext_lazy("answered"),
 }
 PARTS = (("fetching_s", "soft-one"), ("loading_s", "bar"), ("answering_s", "bar-two"))
 REASONS = {
-    WORKER_LOST: "the worker was lost", "done": "done", "cancelled": "you cancelled it", "out-of-time": "the time was up", "poison": "the worker was lost again",
+    WORKER_LOST: gettext_lazy("the worker was lost after %(took)s"), "done": gettext_lazy("done"), "cancelled": gettext_lazy("you cancelled it after %(took)s"),
+    "out-of-time": gettext_lazy("the time was up after %(took)s"), "poison": gettext_lazy("the worker was lost again after %(took)s"),
 }
 SURE_FROM = 10  # rows of a bin; below, its share right is luck
 
@@ -21,7 +28,7 @@ SURE_FROM = 10  # rows of a bin; below, its share right is luck
 def stages(job: ReuseJob) -> list[dict[str, str]]:
     """Each stage with "done", "now" or "" for what is still to come."""
     at = STAGES.index(job.stage) if job.stage in STAGES else 0
-    return [{"name": name, "state": "done" if i < at else "now" if i == at else ""} for i, name in enumerate(STAGES[:-1])]
+    return [{"name": STAGE_NAMES[name], "state": "done" if i < at else "now" if i == at else ""} for i, name in enumerate(STAGES[:-1])]
 
 
 def left(job: ReuseJob) -> str:
@@ -30,10 +37,10 @@ def left(job: ReuseJob) -> str:
     if seconds is None or job.cancel_asked:
         return ""
     if seconds < 5:
-        return "a few seconds left"
+        return gettext("a few seconds left")
     if seconds < 60:
-        return f"about {5 * max(1, round(seconds / 5))} s left"
-    return f"about {round(seconds / 60)} min left" if seconds >= 90 else "about a minute left"
+        return gettext("about %(n)s s left") % {"n": 5 * max(1, round(seconds / 5))}
+    return gettext("about %(n)s min left") % {"n": round(seconds / 60)} if seconds >= 90 else gettext("about a minute left")
 
 
 def attempts(job: ReuseJob) -> list[str]:
@@ -42,12 +49,12 @@ def attempts(job: ReuseJob) -> list[str]:
     for i, entry in enumerate(job.attempt_log):
         said = []
         if i:
-            said.append(f"it went on from the checkpoint at epoch {entry['from_epoch']}" if entry.get("from_epoch") else "it began anew")
+            said.append(gettext("it went on from the checkpoint at epoch %(epoch)s") % {"epoch": entry["from_epoch"]} if entry.get("from_epoch") else gettext("it began anew"))
         if entry["ended"] and entry["reason"] != "done":
-            why = REASONS.get(entry["reason"]) or f"it failed ({entry['reason']})"
-            said.append(f"{why} after {_took(entry)}")
+            why = REASONS.get(entry["reason"]) or gettext("it failed (%(reason)s) after %(took)s")
+            said.append(why % {"reason": entry["reason"], "took": _took(entry)})
         if said:
-            found.append(f"Attempt {entry['attempt']}: {', then '.join(said)}.")
+            found.append(gettext("Attempt %(n)s: %(said)s.") % {"n": entry["attempt"], "said": gettext(", then ").join(said)})
     return found
 
 

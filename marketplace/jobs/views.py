@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import slugify
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
@@ -70,7 +71,7 @@ def _start(request: HttpRequest) -> HttpResponse:
     try:
         match = get_object_or_404(Match, pk=UUID(request.POST.get("match", "")))
     except ValueError:
-        messages.error(request, "A job begins at a match: bring your specification first.")
+        messages.error(request, gettext("A job begins at a match: bring your specification first."))
         return redirect("match")
     form = Reuse(request.POST, request.FILES)
     if not form.is_valid():
@@ -116,7 +117,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, "The job is cancelled; a running one stops at its next step.")
+        messages.success(request, gettext("The job is cancelled; a running one stops at its next step."))
     return redirect(found.get_absolute_url())
 
 
@@ -133,7 +134,7 @@ def offer(request: HttpRequest, job_id: UUID) -> HttpResponse:
         except (Refused, ReuseError, SpecError) as error:
             refusal = error
         else:
-            messages.success(request, f"{version.reference} is offered, and being checked: that takes some seconds.")
+            messages.success(request, gettext("%(reference)s is offered, and being checked: that takes some seconds.") % {"reference": version.reference})
             return redirect(version.get_absolute_url())
     return render(request, "jobs/job.html", _context(request, found) | {"offer_form": form, "refusal": refusal}, status=422)
 
@@ -155,7 +156,7 @@ def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
         "learning": plots.learning(found.learning) if found.learning else "",
         "offer_form": forms.Offer(request.user, initial={"name": f"{_slug(found.target)}-{str(found.pk)[:6]}", "version": "1.0.0"}),
         "snippets": [
-            {"id": "cli", "label": "Command line", "code": f"moorage jobs download {found.pk} -o predictor/ --url {url}\nmoorage predict predictor/ new.csv -o out.csv"},
+            {"id": "cli", "label": gettext("Command line"), "code": f"moorage jobs download {found.pk} -o predictor/ --url {url}\nmoorage predict predictor/ new.csv -o out.csv"},
             {"id": "python", "label": "Python", "code": f'import moorage\n\njob = moorage.Market("{url}").job("{found.pk}")\n'
              'prediction = moorage.predict(job.download("predictor/"), frame)'},
         ],

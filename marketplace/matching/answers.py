@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 import specs
 import storage
@@ -71,7 +72,7 @@ def read(match: Match, user: Any, asked: Asked) -> dict[str, Any]:
         "asked": asked,
         "is_mine": is_mine,
         "left_out": left_out if is_mine else 0,
-        "answer": answer,
+        "answer": {**answer, "advice": words.again(answer.get("advice_parts"), answer.get("advice") or []), "relaxed": [{**row, "message": words.relaxed(row)} for row in answer.get("relaxed") or []]},
         "singles": singles,
         "filters": _filters(match, user, asked, answer),
         **mixed(match, user, asked, answer),
@@ -107,6 +108,7 @@ def mixed(match: Match, user: Any, asked: Asked, answer: dict | None = None) -> 
     return {
         "mixture": {
             **found,
+            "sentences": words.of_mixture(found),
             "mmd": words.mmd(found["squared_mmd"] or 0.0),
             "members": members,
             "others": [
@@ -135,7 +137,7 @@ def outline(spec: specs.Specification, most: int = 40) -> list[dict]:
         else:
             values, w = drawing.column_values(column, where, spec.rkme)
             mean = float(w @ values)
-            row |= drawing.overlaid((values, w), None, f"How {column.name} is spread") | {"said": _spread({"mean": mean, "sd": float(w @ (values - mean) ** 2) ** 0.5})}
+            row |= drawing.overlaid((values, w), None, gettext("How %(column)s is spread") % {"column": column.name}) | {"said": _spread({"mean": mean, "sd": float(w @ (values - mean) ** 2) ** 0.5})}
         rows.append(row)
     return rows
 
@@ -154,13 +156,13 @@ def snippets(request: HttpRequest, match: Match, members: list[tuple[str, float]
     )
     cli = f"moorage reuse task.json --data labelled.csv --target {shlex.quote(target)} --method auto -o predictor/ --url {url}"
     if listed:
-        cli = f"# The command takes what fits best; Python and curl take the members that you chose.\n{cli}"
+        cli = f"# {gettext('The command takes what fits best; Python and curl take the members that you chose.')}\n{cli}"
     what = f"members={json.dumps(listed)}" if listed else f"match={match.pk}"
     curl = (
         f"curl {url}/api/v1/jobs \\\n  -H \"Authorization: Token $MOORAGE_TOKEN\" \\\n  -F {shlex.quote(what)} \\\n"
         f"  -F {shlex.quote(f'target={target}')} -F data=@labelled.csv"
     )
-    return [{"id": "python", "label": "Python", "code": python}, {"id": "cli", "label": "Command line", "code": cli}, {"id": "curl", "label": "curl", "code": curl}]
+    return [{"id": "python", "label": "Python", "code": python}, {"id": "cli", "label": gettext("Command line"), "code": cli}, {"id": "curl", "label": "curl", "code": curl}]
 
 
 def plot(match: Match, singles: list[dict]) -> Any:
@@ -170,7 +172,7 @@ def plot(match: Match, singles: list[dict]) -> Any:
         clouds = [(mine.rkme, "one")]
         if singles:
             clouds.insert(0, (showing.specification(singles[0]["version"].specification_id).rkme, "two"))
-        return plots.cloud(mine.space, clouds, "The requirement's points and those of the best match")
+        return plots.cloud(mine.space, clouds, gettext("The requirement’s points and those of the best match"))
     except UNREADABLE:
         return ""
 
@@ -194,6 +196,7 @@ def _single(row: dict, version: Version, may_use: set[UUID], mine: specs.Specifi
         "version": version,
         "may_use": version.pk in may_use,
         "verdict_words": words.VERDICTS[row["verdict"]],
+        "sentences": words.of_single(row),
         "columns": differences(row.get("columns") or [], mine, theirs),
     }
 
@@ -214,7 +217,7 @@ def differences(columns: list[dict], mine: specs.Specification | None, theirs: s
                 row["levels"] = _levels(column, where, mine.rkme, theirs.rkme)
             else:
                 clouds = [drawing.column_values(column, where, side.rkme) for side in (mine, theirs)]
-                row["drawn"] = drawing.overlaid(*clouds, f"{column.name}: your data and its data")
+                row["drawn"] = drawing.overlaid(*clouds, gettext("%(column)s: your data and its data") % {"column": column.name})
         rows.append(row)
     return rows
 

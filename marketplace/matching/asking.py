@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy
 
 from marketplace.errors import Refused
 from marketplace.matching.models import Match
 from marketplace.matching.services import MAX_TOP, Filtered
 
-KEYS = {"task": "Task", "target": "Target", "format": "Format", "licence": "Licence", "q": "Words"}
+KEYS = {
+    "task": gettext_lazy("Task"), "target": gettext_lazy("Target"), "format": gettext_lazy("Format"), "licence": gettext_lazy("Licence"), "q": gettext_lazy("Words"),
+}
 TOPS = (5, 10, 20, 50)
 MOST = 40  # models that an address may name
 LONGEST = 250  # characters of a reference

@@ -9,12 +9,14 @@ from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import specs
 import storage
 from marketplace import plots
+from marketplace.accounts.models import User
 from marketplace.catalog import showing
 from marketplace.catalog.models import Version
 from marketplace.errors import Refused
@@ -22,8 +24,9 @@ from marketplace.matching import answers, forms, wanting
 from marketplace.matching.models import Match, Wanted
 
 PER_PAGE = 12
+MOST_OF_MINE = 30  # learnwares, the newest, that are held against the requests
 SORTS = {"": ["-created"], "oldest": ["created"], "least": [F("nearest").desc(nulls_first=True), "-created"]}
-WORDS = {"q": "Words", "task": "Task", "target": "Target", "space": "Space", "state": "State"}
+WORDS = {"q": gettext_lazy("Words"), "task": gettext_lazy("Task"), "target": gettext_lazy("Target"), "space": gettext_lazy("Space"), "state": gettext_lazy("State")}
 
 
 @require_GET
@@ -89,7 +92,7 @@ def ask(request: HttpRequest, pk: UUID) -> HttpResponse:
         except (Refused, specs.SpecError, storage.ArtifactMissing) as error:
             refusal = error
         else:
-            messages.success(request, "Your request stands on the board. You hear of it when a model comes that serves it.")
+            messages.success(request, gettext("Your request stands on the board. You hear of it when a model comes that serves it."))
             return redirect(wanted.get_absolute_url())
     context = {"form": form, "match": match, "refusal": refusal, "outline": _outline(match.specification_id)}
     return render(request, "matching/ask.html", context, status=422 if refusal or form.errors else 200)
@@ -108,7 +111,7 @@ def close(request: HttpRequest, pk: UUID) -> HttpResponse:
         wanting.close(wanted, request.user, met_by)
     except Refused as refusal:
         return render(request, "matching/request.html", _context(request, wanted) | {"refusal": refusal}, status=refusal.status)
-    messages.success(request, f"The request is met by {met_by.reference}." if met_by else "The request is closed.")
+    messages.success(request, gettext("The request is met by %(reference)s.") % {"reference": met_by.reference} if met_by else gettext("The request is closed."))
     return redirect(wanted.get_absolute_url())
 
 
@@ -121,6 +124,24 @@ def served_by(request: HttpRequest, owner: str, name: str, number: str) -> HttpR
         return HttpResponse("")
     is_mine = version.learnware.owner_id == request.user.pk
     return render(request, "matching/_served.html", {"version": version, "served": served, "is_mine": is_mine})
+
+
+@login_required
+@require_GET
+def served_mine(request: HttpRequest) -> HttpResponse:
+    """A fragment: which open requests one's own learnwares would serve; nothing where there are none."""
+    spaces = Wanted.objects.open().exclude(owner=request.user).values("space")
+    mine = Version.objects.latest().filter(learnware__owner__in=User.objects.acts_for(request.user), space__in=spaces).whole().order_by("-created")[:MOST_OF_MINE]
+    held = [(version, wanting.requests_served_by(version)) for version in mine]
+    held = [(version, [row for row in served if row.wanted.owner_id != request.user.pk]) for version, served in held]
+    return render(request, "matching/_served_mine.html", {"held": held}) if any(served for _, served in held) else HttpResponse("")
+
+
+@require_GET
+def answered(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """A fragment for the upload page: the request that an offer is meant to serve; nothing where it is over."""
+    wanted = _wanted(pk)
+    return render(request, "matching/_answered.html", {"wanted": wanted}) if wanted.is_open else HttpResponse("")
 
 
 def _wanted(pk: UUID) -> Wanted:
@@ -158,7 +179,7 @@ def _plot(wanted: Wanted, near: list[wanting.Near]) -> Any:
         clouds = [(mine.rkme, "one")]
         if near:
             clouds.insert(0, (showing.specification(near[0].version.specification_id).rkme, "two"))
-        return plots.cloud(mine.space, clouds, "The request's points and those of the nearest model")
+        return plots.cloud(mine.space, clouds, gettext("The request’s points and those of the nearest model"))
     except answers.UNREADABLE:
         return ""
 

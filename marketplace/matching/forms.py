@@ -4,19 +4,22 @@ import json
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts.forms import Styled
+from reuse.manifest import MODEL_FORMATS
 
 
 class Requirement(Styled, forms.Form):
     specification = forms.FileField(
         required=False,
-        label="Specification file",
+        label=_("Specification file"),
         widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
     )
     pasted = forms.CharField(
         required=False,
-        label="Or paste it",
+        label=_("Or paste it"),
         strip=True,
         widget=forms.Textarea(
             attrs={"rows": 4, "class": "mono", "spellcheck": "false", "placeholder": '{"format": "moorage.specification/1", …}'}
@@ -26,15 +29,17 @@ class Requirement(Styled, forms.Form):
 
     task = forms.ChoiceField(
         required=False,
-        choices=[("", "Any"), ("classification", "Classification"), ("regression", "Regression")],
+        label=_("Task"),
+        choices=[("", _("Any")), ("classification", _("Classification")), ("regression", _("Regression"))],
     )
-    target = forms.CharField(required=False, max_length=120, help_text="What the model should predict, by its name.")
+    target = forms.CharField(required=False, max_length=120, label=_("Target"), help_text=_("What the model should predict, by its name."))
     format = forms.ChoiceField(
         required=False,
-        choices=[("", "Any"), *((name, name) for name in ("safetensors", "skops", "onnx", "predictor"))],
+        label=_("Format"),
+        choices=[("", _("Any")), *((name, name) for name in MODEL_FORMATS)],
     )
-    licence = forms.CharField(required=False, max_length=40, help_text="An SPDX name such as Apache-2.0.")
-    q = forms.CharField(required=False, max_length=120, label="Words")
+    licence = forms.CharField(required=False, max_length=40, label=_("Licence"), help_text=_("An SPDX name such as Apache-2.0."))
+    q = forms.CharField(required=False, max_length=120, label=_("Words"))
 
     FILTERS = ("task", "target", "format", "licence", "q")
 
@@ -43,15 +48,15 @@ class Requirement(Styled, forms.Form):
         if file and file.size > settings.MAX_SPECIFICATION_BYTES:
             most = settings.MAX_SPECIFICATION_BYTES // 2**20
             raise forms.ValidationError(
-                f"A specification has at most {most} MB; this file has {file.size // 2**20} MB. Is it the data itself? "
-                "Run `moorage describe` on it first."
+                gettext("A specification has at most %(most)s MB; this file has %(size)s MB. Is it the data itself? Run `moorage describe` on it first.")
+                % {"most": most, "size": file.size // 2**20}
             )
         return file
 
     def clean(self) -> dict:
         given = super().clean()
         if not self.errors and not (given.get("specification") or given.get("pasted") or given.get("example")):
-            raise forms.ValidationError("Bring a specification: choose a file, paste its JSON, or try an example.")
+            raise forms.ValidationError(_("Bring a specification: choose a file, paste its JSON, or try an example."))
         return given
 
     def filters(self) -> dict[str, str]:
@@ -62,19 +67,19 @@ class Requirement(Styled, forms.Form):
 class Reuse(Styled, forms.Form):
     """What the page of a match asks for before a job; marketplace.jobs reads it."""
 
-    data = forms.FileField(required=False, label="Labelled rows", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}))
-    target = forms.CharField(required=False, max_length=120, label="Column with the labels")
-    rows = forms.FileField(required=False, label="Rows without labels", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
-                           help_text="To distil on, and to see how far the models disagree.")
+    data = forms.FileField(required=False, label=_("Labelled rows"), widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}))
+    target = forms.CharField(required=False, max_length=120, label=_("Column with the labels"))
+    rows = forms.FileField(required=False, label=_("Rows without labels"), widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+                           help_text=_("To distil on, and to see how far the models disagree."))
     method = forms.ChoiceField(
-        label="Method",
+        label=_("Method"),
         required=False,
         choices=lambda: _choices(),
         widget=forms.Select(attrs={"data-shows": "method-"}),
     )
     members = forms.CharField(required=False, max_length=8_000, widget=forms.HiddenInput)  # chosen on the page; without them the match proposes
-    params = forms.CharField(required=False, max_length=2_000, label="Parameters", widget=forms.TextInput(attrs={"class": "mono", "placeholder": '{"alpha": 0.3}', "spellcheck": "false"}),
-                             help_text="Of the method, as JSON. What is left out is chosen on your labels, or has its default.")
+    params = forms.CharField(required=False, max_length=2_000, label=_("Parameters"), widget=forms.TextInput(attrs={"class": "mono", "placeholder": '{"alpha": 0.3}', "spellcheck": "false"}),
+                             help_text=_("Of the method, as JSON. What is left out is chosen on your labels, or has its default."))
 
     def clean_members(self) -> list | None:
         text = self.cleaned_data["members"].strip()
@@ -83,7 +88,7 @@ class Reuse(Styled, forms.Form):
         except ValueError:
             found = ()
         if found is not None and not isinstance(found, list):
-            raise forms.ValidationError("The members must be a list; choose them on the page of the match.")
+            raise forms.ValidationError(_("The members must be a list; choose them on the page of the match."))
         return found
 
     def clean_params(self) -> dict:
@@ -91,49 +96,52 @@ class Reuse(Styled, forms.Form):
         try:
             found = json.loads(text) if text else {}
         except ValueError as error:
-            raise forms.ValidationError(f'Parameters must be JSON, such as {{"alpha": 0.3}}; {error}.') from None
+            raise forms.ValidationError(gettext('Parameters must be JSON, such as {"alpha": 0.3}; %(error)s.') % {"error": error}) from None
         if not isinstance(found, dict):
-            raise forms.ValidationError('Parameters must be an object, such as {"alpha": 0.3}.')
+            raise forms.ValidationError(_('Parameters must be an object, such as {"alpha": 0.3}.'))
         return found
 
 
-KINDS = {"ensemble": "Ensemble: models stay as they are", "merge": "Merge: one model of the same size", "finetune": "Fine-tune: train one further", "distil": "Compact", "scratch": "For comparison"}
+KINDS = {
+    "ensemble": _("Ensemble: models stay as they are"), "merge": _("Merge: one model of the same size"), "finetune": _("Fine-tune: train one further"),
+    "distil": _("Compact"), "scratch": _("For comparison"),
+}
 
 
 def _choices() -> list:
     """Automatic first, then the methods by kind."""
     named = [(words, [(address, title.partition(":")[0]) for address, title in methods]) for words, methods in method_lines() if words]
-    return [("auto", "Automatic: measure and choose"), *named]
+    return [("auto", gettext("Automatic: measure and choose")), *named]
 
 
 def method_lines() -> list[tuple[str, list[tuple[str, str]]]]:
     """(kind in words, [(address, what it does in one line)]) of all methods, automatic first and of no kind."""
     from reuse import registry
 
-    groups: dict[str, list[tuple[str, str]]] = {words: [] for words in KINDS.values()}
+    groups: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
     for method in registry.every():
         if method.kind in KINDS:
-            groups[KINDS[method.kind]].append((method.address, method.title))
-    automatic = ("", [("auto", "With labels every method that applies is compared, training from scratch among them; without, each row goes to the models that know such data.")])
-    return [automatic, *((words, methods) for words, methods in groups.items() if methods)]
+            groups[method.kind].append((method.address, method.title))
+    automatic = ("", [("auto", gettext("With labels every method that applies is compared, training from scratch among them; without, each row goes to the models that know such data."))])
+    return [automatic, *((str(KINDS[kind]), methods) for kind, methods in groups.items() if methods)]
 
 
 class Ask(Styled, forms.Form):
     """A request for a model: what is published beside the outline of the data."""
 
-    title = forms.CharField(max_length=120, help_text="What the model is for, in a few words.", widget=forms.TextInput(attrs={"placeholder": "Prices of large diamonds"}))
-    task = forms.ChoiceField(choices=[("classification", "Classification"), ("regression", "Regression")])
-    target = forms.CharField(max_length=120, help_text="What the model should predict, by its name.")
-    unit = forms.CharField(max_length=40, required=False, help_text="Of the target, where it is a number: EUR, kWh, days.")
-    words = forms.CharField(max_length=2_000, required=False, label="More words", widget=forms.Textarea(attrs={"rows": 4}),
-                            help_text="What you would use it for, what it must not do, which licence would suit you.")
-    is_anonymous = forms.BooleanField(required=False, label="Leave my name out", help_text="Everybody sees the request, nobody sees who asks.")
+    title = forms.CharField(max_length=120, label=_("Title"), help_text=_("What the model is for, in a few words."), widget=forms.TextInput(attrs={"placeholder": _("Prices of large diamonds")}))
+    task = forms.ChoiceField(label=_("Task"), choices=[("classification", _("Classification")), ("regression", _("Regression"))])
+    target = forms.CharField(max_length=120, label=_("Target"), help_text=_("What the model should predict, by its name."))
+    unit = forms.CharField(max_length=40, required=False, label=_("Unit"), help_text=_("Of the target, where it is a number: EUR, kWh, days."))
+    words = forms.CharField(max_length=2_000, required=False, label=_("More words"), widget=forms.Textarea(attrs={"rows": 4}),
+                            help_text=_("What you would use it for, what it must not do, which licence would suit you."))
+    is_anonymous = forms.BooleanField(required=False, label=_("Leave my name out"), help_text=_("Everybody sees the request, nobody sees who asks."))
 
 
 class Board(Styled, forms.Form):
     """The filters of the request board."""
 
-    q = forms.CharField(required=False, max_length=120, label="Words", widget=forms.TextInput(attrs={"type": "search", "placeholder": "A title, a target, a space"}))
-    task = forms.ChoiceField(required=False, choices=[("", "Any task"), ("classification", "Classification"), ("regression", "Regression")])
-    state = forms.ChoiceField(required=False, choices=[("", "Open"), ("met", "Met"), ("closed", "Closed")])
-    sort = forms.ChoiceField(required=False, label="Order", choices=[("", "Newest"), ("least", "Least served"), ("oldest", "Longest open")])
+    q = forms.CharField(required=False, max_length=120, label=_("Words"), widget=forms.TextInput(attrs={"type": "search", "placeholder": _("A title, a target, a space")}))
+    task = forms.ChoiceField(required=False, label=_("Task"), choices=[("", _("Any task")), ("classification", _("Classification")), ("regression", _("Regression"))])
+    state = forms.ChoiceField(required=False, label=_("State"), choices=[("", _("Open")), ("met", _("Met")), ("closed", _("Closed"))])
+    sort = forms.ChoiceField(required=False, label=_("Order"), choices=[("", _("Newest")), ("least", _("Least served")), ("oldest", _("Longest open"))])

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.utils import translation
 
 import specs
 from marketplace.catalog import showing
@@ -66,22 +67,21 @@ def mixture(requirement: Any, space: Space, narrowed: Narrowed, choice: Choice |
     rkmes, weights = [hit.rkme for hit in mixed.members], [hit.value for hit in mixed.members]
     coverage = float(specs.coverage(requirement.rkme, rkmes, weights))
     nearest = min(hit.value for hit in hits)
-    sentences = [words.mixture_sentence(len(rkmes), mixed.squared_mmd, nearest, coverage)]
-    if not wanted:
-        sentences.append(words.gap_sentence(mixed.squared_mmd, mixed.gap))
-    return {
+    found = {
         "squared_mmd": mixed.squared_mmd,
         "mmd": words.mmd(mixed.squared_mmd),
         "coverage": coverage,
         "gap": None if wanted else mixed.gap,
         "closer": nearest / mixed.squared_mmd if mixed.squared_mmd > 0 else None,
+        "nearest": nearest,
         "task": best.task,
         "target": best.target,
         "members": [
             {**named(versions[hit.version_id]), "weight": hit.value, **({"asked_for": hit.version_id in wanted} if is_chosen else {})} for hit in mixed.members
         ],
-        "sentences": sentences,
     }
+    with translation.override("en"):  # what is kept is English; pages say it anew
+        return found | {"sentences": words.of_mixture(found)}
 
 
 def with_at_least(requirement: Any, mixed: index.Mixed, wanted: dict[UUID, Any], least: float = LEAST) -> index.Mixed:

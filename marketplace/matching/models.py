@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.catalog.models import Artifact, Space, Version, WrongState
 
@@ -48,9 +50,9 @@ class Wanted(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "open", "open"
-        MET = "met", "met"
-        CLOSED = "closed", "closed"
+        OPEN = "open", _("open")
+        MET = "met", _("met")
+        CLOSED = "closed", _("closed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="wanted")
@@ -88,8 +90,8 @@ class Wanted(models.Model):
     def asks(self) -> str:
         """What is asked for, in one line."""
         if self.task == "classification":
-            return f"A model that tells the classes of {self.target} apart"
-        return f"A model that predicts {self.target}" + (f" in {self.unit}" if self.unit else "")
+            return gettext("A model that tells the classes of %(target)s apart") % {"target": self.target}
+        return (gettext("A model that predicts %(target)s in %(unit)s") if self.unit else gettext("A model that predicts %(target)s")) % {"target": self.target, "unit": self.unit}
 
     def get_absolute_url(self) -> str:
         return reverse("request", args=[self.pk])

@@ -112,7 +112,7 @@ def narrow(user: Any, space: Space, asked: dict[str, str], semantic: dict) -> Na
         relaxed.append({
             "filter": name,
             "value": value,
-            "message": f"No usable learnware of this space has {name} {value!r}, so it was not asked for.",
+            "message": f"No usable learnware of this space has {name} {value!r}, so it was not asked for.",  # words.relaxed says it on pages
         })
 
 

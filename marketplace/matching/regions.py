@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from django.utils.translation import get_language, gettext
 
 from marketplace.catalog import showing
 from specs.explain import seen
@@ -31,9 +32,14 @@ class Region:
     members: np.ndarray
 
 
-@lru_cache(maxsize=256)
 def of(sha256: str) -> tuple[Region, ...]:
-    """The regions of the specification with this digest, largest first. Bytes never change, so neither does the answer."""
+    """The regions of the specification with this digest, largest first, named in the language that is active."""
+    return _of(sha256, get_language())
+
+
+@lru_cache(maxsize=256)
+def _of(sha256: str, language: str) -> tuple[Region, ...]:
+    # Bytes never change, so neither does the answer.
     spec = showing.specification(sha256)
     X, w = spec.rkme.points.astype(np.float64), spec.rkme.distribution
     groups = clusters(X, w, min(MOST, max(FEWEST, round((len(X) / 2) ** 0.5))))
@@ -121,7 +127,7 @@ def _differences(space: Any, X: np.ndarray, w: np.ndarray, members: np.ndarray) 
 
 def _number(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.ndarray) -> Iterator[tuple[float, str, str]]:
     if column.missing and float(v @ mine[:, 1] - w @ Z[:, 1]) > 0.25:
-        yield 2.0 * float(v @ mine[:, 1] - w @ Z[:, 1]), f"{column.name} missing", f"{column.name} missing in {100 * float(v @ mine[:, 1]):.0f} %"
+        yield 2.0 * float(v @ mine[:, 1] - w @ Z[:, 1]), gettext("%(column)s missing") % {"column": column.name}, gettext("%(column)s missing in %(percent)s %%") % {"column": column.name, "percent": f"{100 * float(v @ mine[:, 1]):.0f}"}
         return
     mean = float(w @ Z[:, 0])
     spread = float(np.sqrt(w @ (Z[:, 0] - mean) ** 2))
@@ -130,7 +136,13 @@ def _number(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.n
     apart = (float(v @ mine[:, 0]) - mean) / spread
     unit = f" {column.unit}" if column.unit else ""
     middle = float(v @ mine[:, 0]) * column.scale + column.location
-    yield abs(apart), f"{column.name} {'very ' if abs(apart) >= STRONG else ''}{'high' if apart > 0 else 'low'}", f"{column.name} about {rounded(middle, spread * column.scale)}{unit}"
+    is_strong = abs(apart) >= STRONG
+    if apart > 0:
+        said = gettext("%(column)s very high") if is_strong else gettext("%(column)s high")
+    else:
+        said = gettext("%(column)s very low") if is_strong else gettext("%(column)s low")
+    detail = gettext("%(column)s about %(value)s") % {"column": column.name, "value": f"{rounded(middle, spread * column.scale)}{unit}"}
+    yield abs(apart), said % {"column": column.name}, detail
 
 
 def _levels(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.ndarray) -> Iterator[tuple[float, str, str]]:
@@ -140,7 +152,9 @@ def _levels(column: Any, Z: np.ndarray, w: np.ndarray, mine: np.ndarray, v: np.n
     most = int(np.argmax(here - whole))
     share = float(min(max(here[most], 0.0), 1.0))
     level = column.levels[most]
-    yield 2.0 * float(here[most] - whole[most]), f"{column.name} {level}" if share >= USUAL else f"{column.name} often {level}", f"{column.name} {level} in {100 * share:.0f} %"
+    said = {"column": column.name, "level": level, "percent": f"{100 * share:.0f}"}
+    name = gettext("%(column)s %(level)s") if share >= USUAL else gettext("%(column)s often %(level)s")
+    yield 2.0 * float(here[most] - whole[most]), name % said, gettext("%(column)s %(level)s in %(percent)s %%") % said
 
 
 def _names(told: list[list[tuple[float, str, str]]]) -> list[str]:
@@ -148,7 +162,7 @@ def _names(told: list[list[tuple[float, str, str]]]) -> list[str]:
     names = []
     for parts in told:
         telling = [words for strength, words, _ in parts if strength >= max(TELLS, 0.5 * parts[0][0])][:2]
-        names.append(", ".join(telling) or "near the middle of your data")
+        names.append(", ".join(telling) or gettext("near the middle of your data"))
     for take in (3, 4, 5):
         twice = {name for name in names if names.count(name) > 1}
         names = [", ".join(words for _, words, _ in told[i][:take]) if name in twice and told[i] else name for i, name in enumerate(names)]

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext_noop
 
 import specs
 from marketplace.catalog import artifacts, showing
@@ -87,6 +90,7 @@ def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int, *, sha
     versions = narrowed.whole([hit.version_id for hit in hits])
     hits = [hit for hit in hits if hit.version_id in versions]
     singles = [_single(rank, versions[hit.version_id], hit, requirement, sha256) for rank, hit in enumerate(hits, start=1)]
+    advice = _advice(space, narrowed, singles, requirement)
     return {
         "space": {"id": space.pk, "name": space.name},
         "searched": narrowed.searched,
@@ -95,7 +99,8 @@ def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int, *, sha
         "by_labels": requirement.rkme.labels is not None,
         "singles": singles,
         "mixture": mixing.mixture(requirement, space, narrowed, hits=hits),
-        "advice": _advice(space, narrowed, singles, requirement),
+        "advice": [sentence % values for sentence, values in advice],
+        "advice_parts": advice,
     }
 
 
@@ -120,34 +125,34 @@ def _measure(requirement: Any, rkme: Any, is_explained: bool) -> dict:
         {"column": c.column, "squared_mmd": c.squared_mmd, "share": c.share, "requirement": c.requirement, "other": c.other}
         for c in (specs.explain(requirement.rkme, rkme, requirement.space) if is_explained else [])
     ]
-    sentences = [words.verdict(score), words.chance_sentence(score.p_value), words.coverage_sentence(coverage)]
-    if columns and score.verdict != "indistinguishable":
-        sentences.append(words.columns_sentence(columns))
-    if requirement.rkme.labels is not None:
-        sentences.append(words.labels_sentence(label_distance(requirement.rkme, rkme)))
-    return {
+    measured = {
         "squared_mmd": squared_mmd,
         "mmd": words.mmd(squared_mmd),
         "unbiased": score.unbiased,
         "noise": score.noise,
         "p_value": score.p_value,
         "coverage": coverage,
+        "share": score.share,
         "verdict": score.verdict,
-        "sentences": sentences,
         "columns": columns,
     }
+    if requirement.rkme.labels is not None:
+        apart = label_distance(requirement.rkme, rkme)
+        measured["label_distance"] = float(apart) if isfinite(apart) else None  # JSON knows no infinity
+    with translation.override("en"):  # what is kept is English; pages say it anew
+        return measured | {"sentences": words.of_single(measured)}
 
 
-def _advice(space: Space, narrowed: Narrowed, singles: list[dict], requirement: Any) -> list[str]:
-    """What to do next when the answer is thin; empty when there is nothing to say."""
+def _advice(space: Space, narrowed: Narrowed, singles: list[dict], requirement: Any) -> list[tuple[str, dict[str, str]]]:
+    """What to do next when the answer is thin, as English sentences and the values in them; empty when there is nothing to say."""
     if not narrowed.searched:
         if narrowed.is_space_empty:
-            return [f"Nobody offers a usable learnware in the space {space.name!r} yet. Offer the first, or look again later."]
+            return [(gettext_noop("Nobody offers a usable learnware in the space %(space)s yet. Offer the first, or look again later."), {"space": repr(space.name)})]
         said = ", ".join(f"{name} {value!r}" for name, value in narrowed.used.items())
-        return [f"No usable learnware passes the filters ({said}). Take one away and search again."]
+        return [(gettext_noop("No usable learnware passes the filters (%(filters)s). Take one away and search again."), {"filters": said})]
     if singles and singles[0]["verdict"] == "far" and singles[0]["coverage"] < 0.3:
-        said = "Little of your data lies where any model has seen data: a model trained from scratch may well be better."
-        return [f"{said} Reuse with labelled rows and method auto compares both."]
+        return [(gettext_noop("Little of your data lies where any model has seen data: a model trained from scratch may well be better. "
+                              "Reuse with labelled rows and method auto compares both."), {})]
     if len(singles) > 1 and requirement.rkme.labels is not None:
-        return ["Ranked by your labels too. A job with method ensemble/selected runs the best few on your labelled rows and takes the one that does best."]
+        return [(gettext_noop("Ranked by your labels too. A job with method ensemble/selected runs the best few on your labelled rows and takes the one that does best."), {})]
     return []

@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Max, Min
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 import specs
 from marketplace.accounts.notices import tell
@@ -119,7 +121,7 @@ def close(wanted: Wanted, by: Any, met_by: Version | None = None) -> Wanted:
     except WrongState as error:
         raise Refused("request-is-over", str(error), status=409) from error
     if met_by is not None and met_by.learnware.owner_id != wanted.owner_id:
-        tell(met_by.learnware.owner, "request-met", f"{met_by.reference} met the request “{wanted.title}”.", wanted.get_absolute_url())
+        tell(met_by.learnware.owner, "request-met", format_lazy(gettext_lazy("{reference} met the request “{title}”."), reference=met_by.reference, title=wanted.title), wanted.get_absolute_url())
     return wanted
 
 
@@ -197,7 +199,7 @@ def tell_of(version: Version) -> int:
         with transaction.atomic():
             if not _first_time(row.wanted, version):
                 continue
-            tell(row.wanted.owner, "request-served", f"{version.reference} may be the model that you asked for: “{row.wanted.title}”.", row.wanted.get_absolute_url())
+            tell(row.wanted.owner, "request-served", format_lazy(gettext_lazy("{reference} may be the model that you asked for: “{title}”."), reference=version.reference, title=row.wanted.title), row.wanted.get_absolute_url())
     others = [row for row in served if row.wanted.owner_id != version.learnware.owner_id]
     if others:
         _tell_owner(version, others)
@@ -272,4 +274,5 @@ def _tell_owner(version: Version, served: list[Served]) -> None:
     address = version.get_absolute_url()
     if owner.notifications.filter(kind="serves-requests", address=address).exists():
         return
-    tell(owner, "serves-requests", f"{version.reference} would serve {count} open request{'' if count == 1 else 's'}.", address)
+    said = ngettext_lazy("{reference} would serve {count} open request.", "{reference} would serve {count} open requests.", count)
+    tell(owner, "serves-requests", format_lazy(said, reference=version.reference, count=count), address)

@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -33,7 +34,7 @@ def change(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"{learnware} is {learnware.visibility} now, and {'gated' if learnware.is_gated else 'not gated'}.")
+        messages.success(request, _stands(learnware))
     return redirect("access", owner, name)
 
 
@@ -48,7 +49,7 @@ def share(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         except Refused as refusal:
             form.add_error("username", str(refusal))
         else:
-            messages.success(request, f"{made.user.username} sees it now.")
+            messages.success(request, gettext("%(name)s sees it now.") % {"name": made.user.username})
             return redirect("access", owner, name)
     return _page(request, learnware, share_form=form, status=422)
 
@@ -57,7 +58,7 @@ def share(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 @require_POST
 def unshare(request: HttpRequest, owner: str, name: str, username: str) -> HttpResponse:
     services.unshare(_ours(request, owner, name), request.user, username)
-    messages.success(request, f"It is no longer shared with {username}.")
+    messages.success(request, gettext("It is no longer shared with %(name)s.") % {"name": username})
     return redirect("access", owner, name)
 
 
@@ -71,8 +72,9 @@ def decide(request: HttpRequest, owner: str, name: str, pk: int) -> HttpResponse
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        said = "may use it now" if asked.state == AccessRequest.State.GRANTED else "may not use it"
-        messages.success(request, f"{asked.user.username} {said}, and is told so.")
+        is_in = asked.state == AccessRequest.State.GRANTED
+        said = gettext("%(name)s may use it now, and is told so.") if is_in else gettext("%(name)s may not use it, and is told so.")
+        messages.success(request, said % {"name": asked.user.username})
     return redirect("access", owner, name)
 
 
@@ -113,3 +115,12 @@ def _page(request: HttpRequest, learnware: Learnware, *, share_form: forms.Share
         **{state: [one for one in asked if one.state == state] for state in AccessRequest.State.values},
     }
     return render(request, "catalog/access.html", context, status=status)
+
+
+def _stands(learnware: Learnware) -> str:
+    """How open a learnware is now, in one sentence."""
+    said = {
+        ("public", False): gettext("%(learnware)s is public now, and not gated."), ("public", True): gettext("%(learnware)s is public now, and gated."),
+        ("private", False): gettext("%(learnware)s is private now, and not gated."), ("private", True): gettext("%(learnware)s is private now, and gated."),
+    }
+    return said[str(learnware.visibility), learnware.is_gated] % {"learnware": learnware}

@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
@@ -148,5 +149,5 @@ def withdraw(request: HttpRequest, owner: str, name: str, number: str) -> HttpRe
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"{version.reference} is withdrawn: nobody finds it any more. Links to it still work.")
+        messages.success(request, gettext("%(reference)s is withdrawn: nobody finds it any more. Links to it still work.") % {"reference": version.reference})
     return redirect(version.get_absolute_url())

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -45,6 +46,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     context = {"max_bytes": settings.MAX_MODEL_BYTES, "form": form, "refusal": refusal, "draft": draft, "before": before, "numbers": continuing.next_numbers(before) if before else []}
     if draft is None and before is None:
         context |= _going_on(request.user)
+    context["wanted"] = _uuid(request.GET.get("request") or (draft.document.get("request") if draft else None))
     return render(request, "catalog/upload.html", context, status=422 if wrong else 200)
 
 
@@ -76,7 +78,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_POST
 def discard_draft(request: HttpRequest, pk: UUID) -> HttpResponse:
     uploading.discard(_draft(request, pk))
-    messages.success(request, "The draft is thrown away, with the files that had arrived for it.")
+    messages.success(request, gettext("The draft is thrown away, with the files that had arrived for it."))
     return redirect("mine")
 
 
@@ -88,7 +90,7 @@ def cancel_upload(request: HttpRequest, pk: UUID) -> HttpResponse:
     except Refused:
         raise Http404 from None
     uploading.remove(upload)
-    messages.success(request, f"The upload of {upload.name} is cancelled, and its bytes are removed.")
+    messages.success(request, gettext("The upload of %(name)s is cancelled, and its bytes are removed.") % {"name": upload.name})
     return redirect("mine")
 
 
@@ -97,6 +99,14 @@ def _draft(request: HttpRequest, pk: Any) -> Draft:
         return get_object_or_404(Draft, author=request.user, pk=UUID(str(pk)))
     except ValueError:
         raise Http404 from None
+
+
+def _uuid(text: Any) -> UUID | None:
+    """The request of the board that an offer answers, where its address names one; the board itself says what it is."""
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return None
 
 
 def _before(request: HttpRequest, named: Any) -> Version | None:

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -134,7 +135,7 @@ def complain(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         except Refused as error:
             refusal = error
         else:
-            messages.success(request, "Thank you. A moderator will look at it and you will be told what was decided.")
+            messages.success(request, gettext("Thank you. A moderator will look at it and you will be told what was decided."))
             return redirect(learnware)
     context = {"learnware": learnware, "comment": comment, "form": form, "refusal": refusal}
     return render(request, "catalog/report.html", context, status=refusal.status if refusal else 422 if form.errors else 200)
@@ -167,7 +168,7 @@ def card(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         written = form.cleaned_data["card"]
         if "preview" not in request.POST:
             talking.write_card(learnware, request.user, written)
-            messages.success(request, "The card is changed." if learnware.card else "Each version shows its own card again.")
+            messages.success(request, gettext("The card is changed.") if learnware.card else gettext("Each version shows its own card again."))
             return redirect(learnware)
         preview = cards.render(written)
     context = {"learnware": learnware, "form": form, "preview": preview}

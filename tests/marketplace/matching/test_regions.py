@@ -44,7 +44,7 @@ def test_one_point_is_one_region(space):
 def test_the_same_points_have_the_same_regions(space, rng):
     sha256 = kept(requirement(space, table(rng)))
     first = [(region.name, region.share) for region in regions.of(sha256)]
-    regions.of.cache_clear()
+    regions._of.cache_clear()
     assert [(region.name, region.share) for region in regions.of(sha256)] == first
 
 
