@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from django.conf.locale import LANG_INFO
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -37,6 +38,15 @@ def url(name: str, default: str, *, schemes: set[str]) -> str:
     if urlsplit(came).scheme not in schemes:
         raise ImproperlyConfigured(f"{name} must begin with one of {', '.join(sorted(schemes))}; got {came!r}.")
     return came
+
+
+def languages(name: str, default: str) -> list[tuple[str, str]]:
+    """(code, its own name) of each language that the pages speak; the first is the main one."""
+    codes = names(name, default)
+    for code in codes:
+        if code not in LANG_INFO or "name_local" not in LANG_INFO[code]:
+            raise ImproperlyConfigured(f"{name} must name languages as Django does, separated by commas, such as en,de,pt-br; got {code!r}.")
+    return [(code, LANG_INFO[code]["name_local"]) for code in dict.fromkeys(codes)]
 
 
 def secret_key(home: Path) -> str:

@@ -2,9 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView
 
-from marketplace import health, pages
+from marketplace import health, languages, pages
 from marketplace.accounts import urls as accounts
 from marketplace.catalog import urls as catalog
 from marketplace.handbook import urls as handbook
@@ -20,6 +21,8 @@ urlpatterns = [
     path("api/v1/", include((api_urls, "api"))),
     path("api/docs/", pages.api_docs, name="api-docs"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("jsi18n/<str:language>.js", languages.script_words, name="script-words"),
+    path("language/", set_language, name="set-language"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("admin/", admin.site.urls),
