@@ -18,11 +18,12 @@ def runs_code(path: Path) -> bool:
         head = path.open("rb").read(8)
     except OSError:
         raise ReuseError("no-file", f"{path} can not be read.", "Check the path.") from None
-    return not head.startswith(ZIP)
+    return not head.startswith(ZIP) and not carries_no_code(path)
 
 
 def convert_file(path: Path, out: Path) -> str:
-    """Convert and return what it became. `.skops` from a pickled scikit-learn estimator, `.safetensors` from a torch state dict.
+    """Convert and return what it became. `.skops` from a pickled scikit-learn estimator, `.safetensors` from a torch state dict,
+    `.json` from a pickled XGBoost model or its binary JSON, `.txt` from a pickled LightGBM model.
 
     The caller has made sure that the file is trusted where `runs_code` says so.
     """
@@ -30,19 +31,48 @@ def convert_file(path: Path, out: Path) -> str:
         return _state_dict(path, out)
     if out.suffix == ".skops":
         return _estimator(path, out)
-    raise ReuseError("wrong-suffix", f"The result must end in .skops or .safetensors; got {out.name!r}.", "moorage convert model.joblib -o model.skops")
+    if out.suffix in (".json", ".txt"):
+        return _trees(path, out, "xgboost" if out.suffix == ".json" else "lightgbm")
+    raise ReuseError("wrong-suffix", f"The result must end in .skops, .safetensors, .json (XGBoost) or .txt (LightGBM); got {out.name!r}.", "moorage convert model.joblib -o model.skops")
 
 
-def _estimator(path: Path, out: Path) -> str:
+def _opened(path: Path) -> Any:
     import pickle
 
     import joblib
 
     try:
-        model = joblib.load(path)
+        return joblib.load(path)
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, ImportError, AttributeError, IndexError) as error:
         raise ReuseError("not-a-pickle", f"{path} can not be opened as a pickle; {type(error).__name__}: {str(error)[:200]}",
                          "Install the package versions that it was saved with.") from None
+
+
+def _trees(path: Path, out: Path, library: str) -> str:
+    """A model of XGBoost or LightGBM in the text that its own library writes."""
+    if carries_no_code(path):
+        if formats.identify(path) != library:
+            raise ReuseError("wrong-suffix", f"{path} is {formats.identify(path)}; it can not become {out.name}.", "Name the result .json for XGBoost, .txt for LightGBM.")
+        model: Any = path
+    else:
+        model = _opened(path)
+        if type(model).__module__.split(".")[0] != library:
+            raise ReuseError("not-an-estimator", f"{path} holds a {type(model).__name__}, not a model of {library}.", "Save the fitted model itself, not a pipeline around it.")
+    with tempfile.TemporaryDirectory() as folder:
+        part = formats.member(library).export(model, Path(folder))
+        shutil.copyfile(Path(folder) / part["file"], out)
+    return f"{library} model, {out.stat().st_size:,} bytes"
+
+
+def carries_no_code(path: Path) -> bool:
+    """Whether a file is a model of XGBoost or LightGBM as text or binary JSON: that is read, never run."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    return any(formats.member(library).detect(head, path) for library in formats.BOOSTED)
+
+
+def _estimator(path: Path, out: Path) -> str:
+    model = _opened(path)
     if not hasattr(model, "predict") or not hasattr(model, "get_params"):
         raise ReuseError("not-an-estimator", f"{path} holds a {type(model).__name__}, not a scikit-learn estimator.", "Save the fitted estimator or pipeline itself.")
     with tempfile.TemporaryDirectory() as folder:

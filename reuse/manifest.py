@@ -16,7 +16,7 @@ MAX_BYTES = 1 << 20
 MAX_CARD = 64 * 1024
 TASKS = ("classification", "regression")
 TAKES = ("coordinates", "columns")
-MODEL_FORMATS = ("safetensors", "skops", "onnx", "predictor")
+MODEL_FORMATS = ("safetensors", "skops", "onnx", "xgboost", "lightgbm", "predictor")
 LICENCES = (
     "Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0",
     "CC-BY-NC-4.0", "MPL-2.0", "LGPL-3.0", "GPL-2.0", "GPL-3.0", "AGPL-3.0", "ODbL-1.0",
@@ -27,6 +27,7 @@ VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 REFERENCE = re.compile(r"[\w.@+-]{1,150}/[a-z0-9-]{1,80}@\d+\.\d+\.\d+")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 STATISTICS = "statistics.safetensors"  # what owners may publish beside a model
+RESERVED = ("learnware.json", "specification.json", STATISTICS)  # what stands beside a model
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -192,6 +193,12 @@ def _classes(value: Any) -> dict[str, str]:
     return {}
 
 
+def _file(value: Any) -> dict[str, str]:
+    if value in RESERVED:
+        return {"": f"{value} is the name of another file of the offer; name it model.safetensors, say."}
+    return _matching(FILE, "a plain file name")(value)
+
+
 def _size(value: Any) -> dict[str, str]:
     return {} if type(value) is int and 0 < value < 2**40 else {"": f"it must be a whole number of bytes; got {_short(value)}."}
 
@@ -205,7 +212,7 @@ def _architecture(value: Any) -> dict[str, str]:
 
 def _model(value: Any) -> dict[str, str]:
     wrong = _object(
-        {"format": _one_of(MODEL_FORMATS), "file": _matching(FILE, "a plain file name"), "sha256": _matching(SHA256, "64 hex digits"),
+        {"format": _one_of(MODEL_FORMATS), "file": _file, "sha256": _matching(SHA256, "64 hex digits"),
          "size": _size, "architecture": _architecture},
         {"format", "file", "sha256", "size"},
     )(value)

@@ -17,7 +17,7 @@ from reuse import cards, formats, registry
 from reuse.errors import ReuseError
 from reuse.manifest import FILE, Manifest
 from reuse.plan import Plan
-from specs import Rkme, Space, SpecError, Specification, strict_json
+from specs import Rkme, Space, SpecError, Specification, strict_json, strict_zip
 
 FORMAT = "moorage.predictor/1"
 MAX_DOCUMENT = 16 << 20
@@ -216,21 +216,17 @@ def pack(folder: Path, path: Path) -> Path:
 def unpack(path: Path, folder: Path) -> Path:
     """Unpack a predictor's zip into `folder`; raises ReuseError for one that this package would not write."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if len({m.filename for m in members}) != len(members) or len(members) > 4 * MAX_MEMBERS:
-                raise _wrong("its members repeat or are too many.")
-            if any(m.compress_type != zipfile.ZIP_STORED or m.flag_bits & 0x1 for m in members) or sum(m.file_size for m in members) > MAX_BYTES:
-                raise _wrong(f"its members must be stored plainly and have at most {MAX_BYTES:,} bytes together.")
-            for member in members:
-                if member.file_size != member.compress_size:
-                    raise _wrong("a member's sizes do not agree.")
-                target = folder / _plain_name(member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out, 1 << 20)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise _wrong(f"its zip can not be read; {type(error).__name__}.", "The transfer may have been cut: send it again.") from None
+        archive = strict_zip.load(path, most_members=4 * MAX_MEMBERS, most_bytes=MAX_BYTES, methods=(strict_zip.STORED,))
+        for name in archive.names:
+            target = folder / _plain_name(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as out:
+                for part in archive.parts(name):
+                    out.write(part)
+    except SpecError as error:
+        raise ReuseError(error.code, f"The predictor is refused: {error.message}", "The transfer may have been cut: send it again.") from None
+    except OSError as error:
+        raise _wrong(f"its zip can not be unpacked; {type(error).__name__}.", "The transfer may have been cut: send it again.") from None
     return folder
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from specs.checks import SpecError
 
 MAX_DEPTH = 32
+MAX_WHOLE = 1 << 64  # whole numbers beyond raise OverflowError wherever they are used as numbers
 
 
-def loads(data: bytes, *, most: int, what: str) -> Any:
-    """Parse JSON bytes: at most `most` bytes, no duplicate keys, no NaN or Infinity, depth <= 32, no NUL or surrogates.
+def loads(data: bytes, *, most: int, what: str, depth: int = MAX_DEPTH) -> Any:
+    """Parse JSON bytes: at most `most` bytes, no duplicate keys, no NaN or Infinity, no number beyond 2**64, `depth` at most, no NUL or surrogates.
 
     Raises SpecError with a reason code.
     """
@@ -19,6 +20,11 @@ def loads(data: bytes, *, most: int, what: str) -> Any:
 
     def constant(name: str) -> Any:
         raise ValueError(f"it holds {name}")
+
+    def whole(text: str) -> int:
+        if len(text) > 21 or not -MAX_WHOLE < (value := int(text)) < MAX_WHOLE:
+            raise ValueError(f"it holds the number {text[:20]}")
+        return value
 
     def number(text: str) -> float:
         value = float(text)
@@ -33,31 +39,36 @@ def loads(data: bytes, *, most: int, what: str) -> Any:
         return found
 
     try:
-        document = json.loads(data.decode("utf-8"), parse_constant=constant, parse_float=number, object_pairs_hook=pairs)
-        _walk(document, 0)
+        document = json.loads(data.decode("utf-8"), parse_constant=constant, parse_float=number, parse_int=whole, object_pairs_hook=pairs)
+        _walk(document, 0, depth)
     except UnicodeDecodeError:
         raise SpecError("not-json", f"{what} must be JSON in UTF-8; it is not text.") from None
     except RecursionError:
-        raise SpecError("not-json", f"{what} must not nest deeper than {MAX_DEPTH}.") from None
+        raise SpecError("not-json", f"{what} must not nest deeper than {depth}.") from None
     except ValueError as error:
         raise SpecError("not-json", f"{what} must be strict JSON; {error}.") from None
     return document
 
 
-def _walk(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise ValueError(f"it nests deeper than {MAX_DEPTH}")
+def _walk(value: Any, depth: int, most: int) -> None:
+    if depth > most:
+        raise ValueError(f"it nests deeper than {most}")
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             _text(key)
-            _walk(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _walk(item, depth + 1)
+        value = value.values()
     elif isinstance(value, str):
         _text(value)
+        return
+    elif not isinstance(value, list):
+        return
+    for item in value:
+        if isinstance(item, str):
+            _text(item)
+        elif isinstance(item, dict | list):  # a step for each number of a large file would cost more than parsing it
+            _walk(item, depth + 1, most)
 
 
 def _text(value: str) -> None:
-    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value) or "\0" in value:
         raise ValueError("a text holds NUL or a lone surrogate")

@@ -20,7 +20,7 @@ from reuse.manifest import STATISTICS
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NUMBER = re.compile(r"v?(\d+\.\d+\.\d+)")
 LICENCES = {"ODbL-1.0": "odbl"}  # where their list does not simply have ours in small letters
-LIBRARIES = {"skops": "sklearn", "onnx": "onnx", "safetensors": "moorage", "predictor": "moorage"}
+LIBRARIES = {"skops": "sklearn", "onnx": "onnx", "xgboost": "xgboost", "lightgbm": "lightgbm", "safetensors": "moorage", "predictor": "moorage"}
 KINDS = {"table": "tabular", "text": "text", "image": "image"}
 TASKS = {"tabular-classification", "tabular-regression", "text-classification", "image-classification"}  # that their list has
 

@@ -11,8 +11,8 @@ from moorage.console import OFFER, Json, dump, say, working
 def add(app: typer.Typer) -> None:
     @app.command(rich_help_panel=OFFER)
     def convert(
-        model: Annotated[Path, typer.Argument(help="A pickle or joblib file of scikit-learn, or a torch state dict.")],
-        out: Annotated[Path, typer.Option("--out", "-o", help="model.skops or model.safetensors.")],
+        model: Annotated[Path, typer.Argument(help="A pickle or joblib file of scikit-learn, XGBoost or LightGBM, XGBoost binary JSON, or a torch state dict.")],
+        out: Annotated[Path, typer.Option("--out", "-o", help="model.skops, model.safetensors, model.json (XGBoost) or model.txt (LightGBM).")],
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: a pickle runs its author's code, and you are the author or trust them.")] = False,
         as_json: Json = False,
     ) -> None:

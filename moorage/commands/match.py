@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
         task: Annotated[str | None, typer.Option(help="Only classification or regression.")] = None,
         target: Annotated[str | None, typer.Option("--target", "-t", help="Only models that predict this.")] = None,
         licence: Annotated[str | None, typer.Option(help="Only this licence, such as Apache-2.0.")] = None,
-        format: Annotated[str | None, typer.Option(help="Only safetensors, skops, onnx or predictor.")] = None,
+        format: Annotated[str | None, typer.Option(help="Only safetensors, skops, onnx, xgboost, lightgbm or predictor.")] = None,
         trial: Annotated[Path | None, typer.Option("--try", help="Labelled rows: run the best models on them, on this machine; --target says the column.")] = None,
         most: Annotated[int, typer.Option(min=1, max=100, help="How many models --try runs at most.")] = 10,
         words: Annotated[str | None, typer.Option("--words", "-q", help="Words that must appear.")] = None,

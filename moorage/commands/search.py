@@ -13,7 +13,7 @@ def add(app: typer.Typer) -> None:
         words: Annotated[list[str] | None, typer.Argument(help="Words that must appear.")] = None,
         task: Annotated[str, typer.Option(help="Only classification or regression.")] = "",
         target: Annotated[str, typer.Option("--target", "-t", help="Only models that predict this.")] = "",
-        format: Annotated[str, typer.Option(help="Only safetensors, skops, onnx or predictor.")] = "",
+        format: Annotated[str, typer.Option(help="Only safetensors, skops, onnx, xgboost, lightgbm or predictor.")] = "",
         licence: Annotated[str, typer.Option(help="Only this licence, such as Apache-2.0.")] = "",
         owner: Annotated[str, typer.Option(help="Only what this person or organisation offers.")] = "",
         sort: Annotated[str, typer.Option(help="newest, used or name.")] = "",

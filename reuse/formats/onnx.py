@@ -7,23 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from reuse import formats
+from reuse import boosted, formats
 from reuse.errors import ReuseError
 from reuse.manifest import Manifest
 
 SUFFIX = ".onnx"
 MAX_NODES = 20_000
+MAX_VALUES = 200_000_000  # numbers of one tensor, kept or made on the way for one row
+MAX_TEXT = 64 * 1024  # of descriptions and notes
+NEWEST_IR = 13
 DOMAINS = {"": 24, "ai.onnx": 24, "ai.onnx.ml": 5}  # the newest operator set of each that is known to be safe
 OPERATORS = set(
-    """Abs Add And ArgMax ArgMin ArrayFeatureExtractor AveragePool BatchNormalization Binarizer Cast CastLike CategoryMapper
-    Ceil Clip Concat Constant ConstantOfShape Conv Cos Div Dropout Elu Equal Erf Exp Expand FeatureVectorizer Flatten Floor
-    Gather GatherElements GatherND Gelu Gemm GlobalAveragePool Greater GreaterOrEqual HardSigmoid Identity Imputer IsNaN
-    LabelEncoder LayerNormalization LeakyRelu Less LessOrEqual LinearClassifier LinearRegressor Log LogSoftmax MatMul Max
-    MaxPool Mean Min Mod Mul Neg Normalizer Not OneHot OneHotEncoder Or Pow Reciprocal ReduceMax ReduceMean ReduceMin
-    ReduceSum ReduceSumSquare Relu Reshape Round SVMClassifier SVMRegressor Scaler Selu Shape Sigmoid Sign Sin Slice Softmax
-    Softplus Split Sqrt Squeeze Sub Sum Tanh TopK Transpose TreeEnsembleClassifier TreeEnsembleRegressor Unsqueeze Where
-    ZipMap""".split()
+    """Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Constant ConstantOfShape Conv Cos Div Dropout
+    Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool Greater GreaterOrEqual HardSigmoid
+    Identity IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mod Mul Neg Not OneHot Or Pow
+    Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round Selu Shape Sigmoid Sign Sin Slice Softmax Softplus
+    Split Sqrt Squeeze Sub Sum Tanh TopK Transpose Unsqueeze Where""".split()
 )
+ML_OPERATORS = set(
+    """ArrayFeatureExtractor Binarizer CategoryMapper FeatureVectorizer Imputer LabelEncoder LinearClassifier LinearRegressor Normalizer
+    OneHotEncoder SVMClassifier SVMRegressor Scaler TreeEnsembleClassifier TreeEnsembleRegressor ZipMap""".split()
+)
+TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8", "BOOL", "STRING")
+DATA = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
+BRANCHES = {b"BRANCH_LEQ", b"BRANCH_LT", b"BRANCH_GTE", b"BRANCH_GT", b"BRANCH_EQ", b"BRANCH_NEQ"}
 
 
 def detect(head: bytes, path: Path) -> bool:
@@ -34,60 +41,165 @@ def detect(head: bytes, path: Path) -> bool:
 def check(path: Path, manifest: Manifest) -> dict[str, Any]:
     import onnx
 
+    data = path.read_bytes()
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own family, and others, for a broken file
         raise _wrong(f"it can not be read; {type(error).__name__}.", "The upload may be truncated: send it again.") from None
+    _check_envelope(model, data)
+    graph = model.graph
+    if not 1 <= len(graph.node) <= MAX_NODES:
+        raise _wrong(f"it must have 1 to {MAX_NODES:,} nodes; it has {len(graph.node):,}.")
+    known = {tensor.name for tensor in graph.initializer}
+    if len(known) != len(graph.initializer):
+        raise _wrong("two of its tensors bear one name.")
+    total = sum(_check_tensor(tensor, onnx) for tensor in graph.initializer)
+    _check_ends(graph, known, onnx)
+    known |= {value.name for value in graph.input}
+    for node in graph.node:
+        _check_node(node, onnx)
+        if not set(node.input) - {""} <= known:
+            raise _wrong(f"the operator {node.op_type} takes what no operator before it gives.")
+        for name in filter(None, node.output):
+            if name in known:
+                raise _wrong(f"{name[:60]!r} is given twice.")
+            known.add(name)
+    if not {value.name for value in graph.output} <= known:
+        raise _wrong("an output is given by no operator.")
+    _check_sizes(model, onnx)
+    return {"parameters": total, "tensors": [{"name": t.name, "dtype": onnx.TensorProto.DataType.Name(t.data_type), "shape": list(t.dims)} for t in graph.initializer][:1000]}
+
+
+def _check_envelope(model: Any, data: bytes) -> None:
+    """What stands around the graph: versions, and nothing that is hidden, repeated, unknown or beyond the graph."""
     if model.functions or model.training_info or not model.HasField("graph"):
         raise _wrong("it must hold one graph, without functions and training information.")
+    if not 1 <= model.ir_version <= NEWEST_IR:
+        raise _wrong(f"its IR version must be 1 to {NEWEST_IR}; it is {model.ir_version}.", "Export with a current onnx.")
+    versions = {(opset.domain or "ai.onnx", opset.version) for opset in model.opset_import}
+    if not versions or len({domain for domain, _ in versions}) != len(versions):
+        raise _wrong("it must name its operator sets, each in one version.")
     for opset in model.opset_import:
         if opset.domain not in DOMAINS or not 1 <= opset.version <= DOMAINS[opset.domain]:
             raise _wrong(f"the operator set {opset.domain or 'ai.onnx'} {opset.version} is not allowed.", "Export with target_opset=18.")
     graph = model.graph
-    if not 1 <= len(graph.node) <= MAX_NODES:
-        raise _wrong(f"it must have 1 to {MAX_NODES:,} nodes; it has {len(graph.node):,}.")
-    for node in graph.node:
-        _check_node(node, onnx)
-    total = sum(_check_tensor(tensor, onnx) for tensor in graph.initializer)
     if graph.sparse_initializer:
         raise _wrong("it holds sparse initializers.")
-    inputs = {i.name for i in graph.input} - {t.name for t in graph.initializer}
+    notes = sum(len(item.key) + len(item.value) for item in (*model.metadata_props, *getattr(graph, "metadata_props", ())))
+    if notes + len(model.doc_string) + len(graph.doc_string) > MAX_TEXT:
+        raise _wrong(f"its descriptions and notes have more than {MAX_TEXT:,} characters.", "Leave doc_string and metadata_props out.")
+    if getattr(model, "configuration", None) or any(getattr(node, "device_configurations", None) for node in graph.node):
+        raise _wrong("it is laid out for several devices.")
+    model.DiscardUnknownFields()
+    if model.ByteSize() != len(data):
+        raise _wrong(f"of its {len(data):,} bytes {abs(len(data) - model.ByteSize()):,} are no part of the model, or stand twice.", "Save it with onnx.save, unchanged.")
+
+
+def _check_ends(graph: Any, tensors: set[str], onnx: Any) -> None:
+    inputs = [value for value in graph.input if value.name not in tensors]
     if len(inputs) != 1:
         raise ReuseError("signature-lies", f"The model must have one input, a float matrix (n, columns); it has {len(inputs)}.",
                          "Export with one FloatTensorType input.")
+    kind = inputs[0].type.tensor_type
+    if kind.elem_type != onnx.TensorProto.FLOAT or (kind.HasField("shape") and len(kind.shape.dim) != 2):
+        raise ReuseError("signature-lies", "The model's input must be a matrix (n, columns) of 32-bit floats; it is not.", "Export with one FloatTensorType([None, columns]) input.")
     if not 1 <= len(graph.output) <= 2:
         raise ReuseError("signature-lies", f"The model must have one output, or label and probabilities; it has {len(graph.output)}.")
-    return {"parameters": total, "tensors": [{"name": t.name, "dtype": onnx.TensorProto.DataType.Name(t.data_type), "shape": list(t.dims)} for t in graph.initializer][:1000]}
 
 
 def _check_node(node: Any, onnx: Any) -> None:
-    if node.domain not in DOMAINS or node.op_type not in OPERATORS:
-        raise _wrong(f"the operator {node.domain or 'ai.onnx'}.{node.op_type} is not on the allow-list.",
-                     "Use plain ai.onnx and ai.onnx.ml operators.")
+    allowed = ML_OPERATORS if node.domain == "ai.onnx.ml" else OPERATORS if node.domain in DOMAINS else ()
+    if node.op_type not in allowed or getattr(node, "overload", ""):
+        raise ReuseError("operator-refused", f"The ONNX file is refused: the operator {node.domain or 'ai.onnx'}.{node.op_type} is not on the allow-list.",
+                         "Use plain ai.onnx and ai.onnx.ml operators, no loops, branches or operators of your own.")
+    names = [attribute.name for attribute in node.attribute]
+    if len(set(names)) != len(names):
+        raise _wrong(f"an attribute of {node.op_type} stands twice.")
     for attribute in node.attribute:
-        if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS, onnx.AttributeProto.SPARSE_TENSOR, onnx.AttributeProto.SPARSE_TENSORS):
-            raise _wrong(f"the operator {node.op_type} holds a graph or sparse tensor.")
-        if attribute.type == onnx.AttributeProto.TENSOR:
-            _check_tensor(attribute.t, onnx)
-        if not np.isfinite(np.asarray(attribute.floats, dtype=np.float64)).all() and node.op_type != "Imputer":
+        kind = onnx.AttributeProto
+        if attribute.ref_attr_name or attribute.type in (kind.UNDEFINED, kind.GRAPH, kind.GRAPHS, kind.SPARSE_TENSOR, kind.SPARSE_TENSORS, kind.TYPE_PROTO, kind.TYPE_PROTOS):
+            raise _wrong(f"the operator {node.op_type} holds a graph, a sparse tensor or a reference.")
+        if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+            raise _wrong(f"the operator {node.op_type} holds a graph or a sparse tensor under another name.")
+        for tensor in (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors):
+            _check_tensor(tensor, onnx)
+        if not np.isfinite(np.asarray([*attribute.floats, attribute.f], dtype=np.float64)).all() and node.op_type != "Imputer":
             raise ReuseError("not-finite", f"Numbers of a model must be finite; {node.op_type}.{attribute.name} holds others.")
-    if node.op_type == "ConstantOfShape" and len(node.input) == 0:
-        raise _wrong("ConstantOfShape without a shape.")
+    if node.op_type.startswith("TreeEnsemble"):
+        _check_trees({attribute.name: attribute for attribute in node.attribute}, node.op_type)
+
+
+def _check_trees(held: dict[str, Any], what: str) -> None:
+    """The trees of an operator: children that are there, no way round. The runtime builds them by following what the file says."""
+    ints = {key: np.asarray(held[f"nodes_{key}"].ints if f"nodes_{key}" in held else [], dtype=np.int64) for key in ("treeids", "nodeids", "truenodeids", "falsenodeids", "featureids")}
+    modes = list(held["nodes_modes"].strings) if "nodes_modes" in held else []
+    n = len(modes)
+    if not 1 <= n <= boosted.MAX_NODES or any(len(values) != n for values in ints.values()) or ("nodes_values" in held and len(held["nodes_values"].floats) not in (0, n)):
+        raise _trees(f"{what} must have 1 to {boosted.MAX_NODES:,} nodes and as many entries in each of their lists.")
+    leaf = np.array([mode == b"LEAF" for mode in modes])
+    if not set(modes) <= BRANCHES | {b"LEAF"}:
+        raise _trees(f"{what} has a node of an unknown mode.")
+    keys = ints["treeids"] * (1 << 32) + ints["nodeids"]
+    if (ints["treeids"] < 0).any() or (ints["treeids"] >= 1 << 30).any() or (ints["nodeids"] < 0).any() or (ints["nodeids"] >= 1 << 31).any() or np.unique(keys).size != n:
+        raise _trees(f"{what} has two nodes of one number, or numbers out of range.")
+    order = np.argsort(keys)
+    places = {}
+    for side in ("truenodeids", "falsenodeids"):
+        wanted = ints["treeids"] * (1 << 32) + ints[side]
+        at = np.minimum(np.searchsorted(keys[order], wanted), n - 1)
+        found = order[at]
+        if (keys[found] != wanted)[~leaf].any():
+            raise _trees(f"{what} has a child that is not there.")
+        places[side] = np.where(leaf, np.arange(n), found)
+    if ((ints["featureids"] < 0) | (ints["featureids"] >= boosted.MAX_FEATURES))[~leaf].any():
+        raise _trees(f"{what} asks for a feature that can not be.")
+    children = np.concatenate([places["truenodeids"][~leaf], places["falsenodeids"][~leaf]])
+    roots = np.setdiff1d(np.arange(n), children)
+    boosted.depth(places["truenodeids"], places["falsenodeids"], ~leaf, roots, lambda why: _trees(f"{what}: {why}"))
+    if len(roots) != np.unique(ints["treeids"]).size:
+        raise _trees(f"{what} has a tree without one root.")
+    for key in ("class", "target"):
+        lists = [held[f"{key}_{part}"] for part in ("ids", "nodeids", "treeids", "weights") if f"{key}_{part}" in held]
+        if len({len(values.ints) + len(values.floats) for values in lists}) > 1:
+            raise _trees(f"{what} has lists of answers of different lengths.")
+        for part in lists[:1]:
+            if part.ints and not 0 <= min(part.ints) <= max(part.ints) < 100_000:
+                raise _trees(f"{what} answers for an output that can not be.")
 
 
 def _check_tensor(tensor: Any, onnx: Any) -> int:
     if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise _wrong("it keeps weights in other files.", "Save it as one file.")
+        raise ReuseError("external-data", "The ONNX file is refused: it keeps weights in other files.", "Save it as one file: onnx.save(model, path, save_as_external_data=False).")
     count = int(np.prod(list(tensor.dims), dtype=np.float64)) if tensor.dims else 1
-    if count > 200_000_000 or len(tensor.dims) > 8 or any(n < 0 for n in tensor.dims):
-        raise ReuseError("too-large", f"A tensor of shape {list(tensor.dims)} is over the budget.")
+    if count > MAX_VALUES or len(tensor.dims) > 8 or any(n < 0 for n in tensor.dims):
+        raise ReuseError("too-large", f"A tensor of shape {list(tensor.dims)[:8]} is over the budget of {MAX_VALUES:,} numbers.")
+    name = tensor.name[:60]
+    if tensor.data_type not in {onnx.TensorProto.DataType.Value(kind) for kind in TYPES} or tensor.HasField("segment"):
+        raise _wrong(f"the tensor {name!r} has a type that is not allowed.")
+    if sum(bool(getattr(tensor, field)) for field in DATA) + bool(tensor.raw_data) > 1:
+        raise _wrong(f"the tensor {name!r} holds its numbers twice.")
     try:
         array = onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError) as error:
-        raise _wrong(f"the tensor {tensor.name!r} does not hold what its shape says; {error}.") from None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ReuseError("not-finite", f"Weights must be finite; {tensor.name!r} holds NaN or infinity.")
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise _wrong(f"the tensor {name!r} does not hold what its shape says; {str(error)[:100]}.") from None
+    if array.size != count:
+        raise _wrong(f"the tensor {name!r} does not hold what its shape says.")
+    if array.dtype.kind not in "biuUSO" and not np.isfinite(array.astype(np.float64)).all():
+        raise ReuseError("not-finite", f"Weights must be finite; {name!r} holds NaN or infinity.")
     return array.size
+
+
+def _check_sizes(model: Any, onnx: Any) -> None:
+    """What the operators make on the way, as far as it can be told without running them."""
+    try:
+        told = onnx.shape_inference.infer_shapes(model, check_type=True, data_prop=True)
+    except Exception as error:  # the library's exceptions share no public base
+        raise _wrong(f"its shapes do not fit together; {str(error)[:200]}") from None
+    for value in (*told.graph.value_info, *told.graph.output):
+        shape = value.type.tensor_type.shape.dim if value.type.HasField("tensor_type") else ()
+        size = int(np.prod([max(dim.dim_value, 1) for dim in shape], dtype=np.float64)) if shape else 1
+        if size > MAX_VALUES or any(dim.dim_value < 0 for dim in shape):
+            raise ReuseError("too-large", f"{value.name[:60]!r} would have {size:,} numbers on the way; the budget is {MAX_VALUES:,}.", "Offer a smaller model.")
 
 
 def load(path: Path, manifest: Manifest) -> Callable[[Any], np.ndarray]:
@@ -132,3 +244,7 @@ def export(model: bytes | Path, folder: Path) -> dict[str, Any]:
 
 def _wrong(why: str, hint: str = "") -> ReuseError:
     return ReuseError("wrong-onnx", f"The ONNX file is refused: {why}", hint)
+
+
+def _trees(why: str) -> ReuseError:
+    return ReuseError("broken-tree", f"A decision tree in the file is refused: {why}", "Export the fitted model again.")

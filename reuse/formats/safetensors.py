@@ -3,7 +3,6 @@
 The header is checked by our own parser first: the library accepts duplicate keys and NaN.
 """
 
-import json
 import shutil
 import struct
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from reuse import architectures, formats
 from reuse.errors import ReuseError
+from specs import SpecError, strict_json
 
 if TYPE_CHECKING:
     from reuse.manifest import Manifest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 MAX_HEADER = 1 << 20
 MAX_TENSORS = 10_000
+MAX_NOTES = 256 * 1024  # characters of __metadata__
 BATCH = 8_192  # rows
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
@@ -42,12 +43,12 @@ def tensors(path: Path) -> list[dict[str, Any]]:
             raise _wrong(f"its header must be 2 to {MAX_HEADER:,} bytes and lie within the file; it claims {length:,} of {size:,}.")
         raw = file.read(length)
     try:
-        header = json.loads(raw.decode(), object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(f"its header is no strict JSON; {error}.") from None
-    if not isinstance(header, dict):
-        raise _wrong("its header must be an object.")
-    header.pop("__metadata__", None)
+        header = strict_json.loads(raw, most=MAX_HEADER, what="its header", depth=4)
+    except SpecError as error:
+        raise _wrong(error.message) from None
+    if not isinstance(header, dict) or not raw.startswith(b"{"):
+        raise _wrong("its header must be an object, from its first byte.")
+    _check_notes(header.pop("__metadata__", {}))
     if not 1 <= len(header) <= MAX_TENSORS:
         raise _wrong(f"it must hold 1 to {MAX_TENSORS:,} tensors; it holds {len(header):,}.")
     found = sorted((_entry(name, entry) for name, entry in header.items()), key=lambda t: (t["begin"], t["end"]))
@@ -59,6 +60,11 @@ def tensors(path: Path) -> list[dict[str, Any]]:
     if 8 + length + at != size:
         raise _wrong(f"its tensors need {8 + length + at:,} bytes; the file has {size:,}.", "The upload may be truncated: send it again.")
     return [tensor | {"offset": 8 + length + tensor["begin"]} for tensor in found]
+
+
+def _check_notes(notes: Any) -> None:
+    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()) or sum(len(key) + len(text) for key, text in notes.items()) > MAX_NOTES:
+        raise _wrong(f"its __metadata__ must be texts of at most {MAX_NOTES:,} characters.", "Save it without metadata.")
 
 
 def _entry(name: str, entry: Any) -> dict[str, Any]:
@@ -156,13 +162,6 @@ def export(model: Any, folder: Path) -> dict[str, Any]:
 
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, path)
     return formats.describe("safetensors", path, model.architecture)
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
 
 
 def _wrong(why: str, hint: str = "") -> ReuseError:

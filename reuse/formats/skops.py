@@ -3,10 +3,10 @@
 Nothing that can name a function, an operator or a constructor is let through; whatever is left runs in the sandbox.
 """
 
-import io
 import json
 import re
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from reuse import formats, trees
+from reuse import arrays, formats, trees
 from reuse.errors import ReuseError
 from reuse.manifest import Manifest
+from specs import SpecError, strict_json, strict_zip
+from specs.strict_zip import Zip
 
 SUFFIX = ".skops"
 MAX_SCHEMA = 64 << 20
 MAX_BYTES = 1 << 30
 MAX_MEMBERS = 200_000
+MAX_DEPTH = 200
 MAX_FEATURES = 1_000_000
 TREE_MODELS = re.compile("Forest|ExtraTree|DecisionTree|GradientBoosting|AdaBoost|Bagging")
 NODES = {
@@ -60,6 +63,14 @@ ESTIMATORS = set(
     CyExponentialLoss CyHuberLoss Hinge Log ModifiedHuber SquaredLoss _CalibratedClassifier _SigmoidCalibration IsotonicRegression
     RBF ConstantKernel WhiteKernel Product Sum""".split()
 )
+SKLEARN = re.compile(r"sklearn(?!.*\b(?:tests|conftest|externals|datasets|experimental)\b)(?:\.[a-z_]+)+")
+# What a loader calls with content of the file may be nothing but this.
+BUILT = {
+    "ListNode": {("builtins", "list")}, "TupleNode": {("builtins", "tuple")}, "SetNode": {("builtins", "set")},
+    "DictNode": {("builtins", "dict"), ("collections", "OrderedDict")}, "NdArrayNode": {("numpy", name) for name in PLAIN["numpy"]},
+    "TreeNode": {("sklearn.tree._tree", "Tree")}, "RandomStateNode": {("numpy.random.mtrand", "RandomState")},
+    "RandomGeneratorNode": {("numpy.random._generator", "Generator")}, "SliceNode": {("builtins", "slice")},
+}
 PASSTHROUGH = ("sklearn.preprocessing._function_transformer", "FunctionTransformer")
 EXTRA = ["numpy.dtype", "sklearn.tree._tree.Tree"]
 
@@ -70,7 +81,7 @@ def detect(head: bytes, path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return "schema.json" in archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
         return False
 
 
@@ -82,23 +93,21 @@ def check(path: Path, manifest: Manifest) -> dict[str, Any]:
 def read_schema(path: Path) -> set[str]:
     """The sklearn classes that a skops file names; raises ReuseError when anything in it is not allowed."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            if len(members) > MAX_MEMBERS or len(set(names)) != len(names):
-                raise _wrong("its members repeat or are too many.")
-            if sum(member.file_size for member in members) > MAX_BYTES or archive.getinfo("schema.json").file_size > MAX_SCHEMA:
-                raise ReuseError("too-large", f"A skops file may unpack to {MAX_BYTES:,} bytes; this one is larger.")
-            schema = json.loads(archive.read("schema.json"))
-            files, classes = _walk(schema, archive)
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, NotImplementedError, EOFError) as error:
+        archive = strict_zip.load(path, most_members=MAX_MEMBERS, most_bytes=MAX_BYTES)
+        if "schema.json" not in archive.names or archive["schema.json"].size > MAX_SCHEMA:
+            raise _wrong(f"it must hold a schema.json of at most {MAX_SCHEMA:,} bytes.")
+        schema = strict_json.loads(archive.read("schema.json"), most=MAX_SCHEMA, what="schema.json", depth=MAX_DEPTH)
+        files, classes = _walk(schema, archive)
+    except SpecError as error:
+        raise ReuseError("wrong-skops" if error.code == "not-json" else error.code, f"The skops file is refused: {error.message}", error.hint) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, EOFError, OverflowError) as error:
         raise _wrong(f"it can not be read; {type(error).__name__}.", "The upload may be truncated: send it again.") from None
-    if set(names) != files:
+    if set(archive.names) != files:
         raise _wrong("it holds members that its schema does not refer to, or lacks some that it does.")
     return classes
 
 
-def _walk(schema: Any, archive: zipfile.ZipFile) -> tuple[set[str], set[str]]:
+def _walk(schema: Any, archive: Zip) -> tuple[set[str], set[str]]:
     """(files that the schema refers to, classes that it names), every node checked, trees and arrays too."""
     files, classes, known = {"schema.json"}, set(), {}
     stack = [(schema, MAX_FEATURES)]
@@ -110,8 +119,8 @@ def _walk(schema: Any, archive: zipfile.ZipFile) -> tuple[set[str], set[str]]:
             if "__loader__" in node:
                 _check_node(node, classes)
                 _same_each_time(node, known)
-                if isinstance(node.get("file"), str):
-                    files.add(node["file"])
+                if "file" in node:
+                    files.add(_member(node, archive))
                     _array(archive, node)
                 features = min(features, _features_of(node))
                 _check_trees(archive, node, features)
@@ -136,7 +145,7 @@ def _features_of(node: dict[str, Any]) -> int:
     return int(json.loads(held["content"])) if held else MAX_FEATURES
 
 
-def _check_trees(archive: zipfile.ZipFile, node: dict[str, Any], features: int) -> None:
+def _check_trees(archive: Zip, node: dict[str, Any], features: int) -> None:
     name = node.get("__class__")
     if name == "Tree" and node["__loader__"] == "TreeNode":
         own = int(json.loads(node["__reduce__"]["args"]["content"][0]["content"]))
@@ -153,12 +162,26 @@ def _check_trees(archive: zipfile.ZipFile, node: dict[str, Any], features: int) 
             trees.check_bitsets(nodes, _array(archive, state[table]))
 
 
-def _array(archive: zipfile.ZipFile, node: dict[str, Any]) -> np.ndarray:
-    """The array of an NdArrayNode, without pickles; ValueError when its header and its bytes do not agree."""
-    if not node["file"].endswith(".npy"):
-        return np.empty(0)  # sparse matrices are read by SciPy in the sandbox
-    with archive.open(node["file"]) as file:
-        return np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
+def _member(node: dict[str, Any], archive: Zip) -> str:
+    name = node["file"]
+    if not isinstance(name, str) or name not in archive.names or not name.endswith((".npy", ".npz")):
+        raise _wrong(f"it refers to {str(name)[:60]!r}, which is no array that it holds.")
+    if (node["__loader__"] == "SparseMatrixNode") != name.endswith(".npz") or node["__loader__"] not in ("SparseMatrixNode", "NdArrayNode"):
+        raise _wrong(f"a {node['__loader__']} refers to the array {name[:60]!r}.")
+    return name
+
+
+def _array(archive: Zip, node: dict[str, Any]) -> np.ndarray:
+    """The array of an NdArrayNode, without pickles; raises ReuseError when its header and its bytes do not agree."""
+    name = node["file"]
+    if name.endswith(".npy"):
+        return arrays.npy(archive.read(name), f"its array {name[:60]!r}", _wrong)
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        for part in archive.parts(name):
+            file.write(part)
+        file.flush()
+        arrays.sparse(Path(file.name), f"its matrix {name[:60]!r}", MAX_BYTES, _wrong)
+    return np.empty(0)
 
 
 def _check_node(node: dict[str, Any], classes: set[str]) -> None:
@@ -166,9 +189,12 @@ def _check_node(node: dict[str, Any], classes: set[str]) -> None:
     if loader not in NODES:
         raise ReuseError("class-refused", f"The skops file holds a {loader} ({module}.{name}), which can call code.",
                          "Leave functions out of the pipeline (FunctionTransformer, custom scorers, categorical_features of HistGradientBoosting: encode before it).")
+    if loader in BUILT and (module, name) not in BUILT[loader]:
+        raise ReuseError("class-refused", f"The skops file would build a {module}.{name} by a {loader}, which is not how that is made.",
+                         "Write it with skops.io.dump, unchanged.")
     if module in PLAIN and name in PLAIN[module]:
         return
-    if isinstance(module, str) and module.split(".")[0] == "sklearn" and name in ESTIMATORS:
+    if isinstance(module, str) and SKLEARN.fullmatch(module) and name in ESTIMATORS:
         classes.add(f"{module}.{name}")
         return
     if (module, name) == PASSTHROUGH and _passes_through(node):

@@ -28,13 +28,15 @@ def tarred() -> bytes:
 
 
 HOSTILE = {
-    "pickle-refused": [pickle.dumps({"a": 1}, protocol) for protocol in (2, 3, 4, 5)],
+    "pickle-refused": [pickle.dumps({"a": 1}, protocol) for protocol in (0, 2, 3, 4, 5)] + [b"cos\nsystem\n(S'touch marker'\ntR."],
+    "index-refused": [b"IxF2" + b"\0" * 80],
+    "gguf-refused": [b"GGUF" + b"\0" * 80],
     "keras-refused": [b"\x89HDF\r\n\x1a\n" + b"\0" * 100],
     "compressed-refused": [b"\x1f\x8b\x08" + b"\0" * 50, b"BZh9" + b"\0" * 50, b"\xfd7zXZ\0" + b"\0" * 50],
     "zip-refused": [zipped(**{"archive__data.pkl": pickle.dumps(1), "archive__version": b"3"}), zipped(**{"model.py": b"import os"})],
     "archive-refused": [tarred(), b"7z\xbc\xaf\x27\x1c" + b"\0" * 50],
     "code-refused": [b"#!/bin/sh\necho boom\n", b"\x7fELF" + b"\0" * 60, b"MZ" + b"\0" * 60],
-    "json-refused": [b'{"learner": {"version": [1, 7]}}', b'  {\n "a": 1}'],
+    "json-refused": [b'{"model": {"version": [1, 7]}}', b'  {\n "a": 1}', b"[1, 2, 3]"],
     "npy-refused": [b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"],
     "unknown-format": [b"\0" * 200, b"hello, I am a model", b"\xff" * 9],
     "empty-file": [b""],

@@ -11,10 +11,18 @@ const REFUSED = [
   ["a pickle", ["80 02", "80 03", "80 04", "80 05"], "skops"],
   ["an HDF5 file, as Keras writes,", ["89 48 44 46"], "onnx"],
   ["a compressed file, as joblib may write,", ["1f 8b", "78 9c", "78 01", "78 da", "42 5a 68", "fd 37 7a 58 5a", "28 b5 2f fd", "04 22 4d 18"], "skops"],
-  ["an archive", ["37 7a bc af", "52 61 72 21"], "safetensors"],
+  ["an archive", ["37 7a bc af", "52 61 72 21", "21 3c 61 72 63 68 3e", "4d 53 43 46"], "safetensors"],
   ["a NumPy array", ["93 4e 55 4d 50 59"], "safetensors"],
   ["a program", ["23 21", "7f 45 4c 46", "4d 5a"], "skops"],
+  ["a FAISS index,", ["49 78 46", "49 48 4e", "49 77 46", "49 77 50", "49 78 4d", "49 78 50"], "safetensors"],
+  ["a GGUF or GGML file,", ["47 47 55 46", "67 67 6d 6c", "67 67 6a 74"], "safetensors"],
+  ["an XGBoost file of the old binary format,", ["62 69 6e 66", "62 73 36 34"], "json"],
 ];
+
+const XGBOOST = /^\s*\{\s*"(learner|version)"\s*:\s*[[{]/; // its JSON; its binary twin begins with {L and the length of the same word
+const XGBOOST_BINARY = /^\{L\0{7}\x07(learner|version)/;
+const LIGHTGBM = /^tree\r?\n/;
+const OLD_PICKLE = /^(c[\w.]+\n[\w.]+\n|\((dp|lp|i)[\w.]*\n|\(c[\w.]+\n|ccopy_reg\n)/;
 
 const text = (bytes) => new TextDecoder().decode(bytes);
 const bytesOf = async (file, from, to) => new Uint8Array(await file.slice(from, to).arrayBuffer());
@@ -28,6 +36,8 @@ export async function recognise(file) {
   if (!file.size) return broken(file, "is empty.");
   const head = await bytesOf(file, 0, HEAD);
   const first = text(head).replace(/^\ufeff/, "").trimStart()[0];
+  if (XGBOOST.test(text(head)) || XGBOOST_BINARY.test(text(head))) return { kind: "model", format: "xgboost" };
+  if (LIGHTGBM.test(text(head))) return { kind: "model", format: "lightgbm" };
   if (first === "{" && head[8] !== 0x7b) return json(file);
   if (head.length > 10 && head[8] === 0x7b && new DataView(head.buffer).getUint32(4, true) === 0) return safetensors(file, head);
   if (begins(head, "50 4b")) return zip(file);
@@ -35,9 +45,10 @@ export async function recognise(file) {
   for (const [what, starts, format] of REFUSED) {
     if (starts.some((start) => begins(head, start))) return refused(file, what, format);
   }
+  if (OLD_PICKLE.test(text(head))) return refused(file, "a pickle", "skops");
   if (text(head.slice(257, 262)) === "ustar") return refused(file, "a tar archive", "safetensors");
   if (first === "{") return json(file);
-  return { problem: { message: `${file.name} is no safetensors, skops or ONNX file, and no learnware.json or specification.json: its structure is none of theirs.`, fix: convert(file, "safetensors") } };
+  return { problem: { message: `${file.name} is no safetensors, skops, ONNX, XGBoost or LightGBM file, and no learnware.json or specification.json: its structure is none of theirs.`, fix: convert(file, "safetensors") } };
 }
 
 async function json(file) {
