@@ -3,7 +3,7 @@
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ImproperlyConfigured
@@ -94,3 +94,22 @@ def cache(came: str) -> dict:
     if came.startswith("locmem"):
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+
+
+def mail(came: str) -> dict:
+    """Django's mail settings: console:, file:///folder, smtp://user:password@host:587 (STARTTLS), smtps://… (TLS from the start), smtp://…?tls=off."""
+    parts = urlsplit(came)
+    backend = {"console": "console", "file": "filebased", "smtp": "smtp", "smtps": "smtp"}.get(parts.scheme)
+    if backend is None or (backend == "smtp" and not parts.hostname) or (backend == "filebased" and not parts.path):
+        # What came may hold a password: only its beginning is repeated.
+        raise ImproperlyConfigured(f"MOORAGE_EMAIL_URL must be console:, file:///folder, smtp://user:password@host:587 or smtps://…; got {(parts.scheme or came)[:8]!r}…")
+    found = {"EMAIL_BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}
+    if backend == "filebased":
+        return found | {"EMAIL_FILE_PATH": parts.path}
+    if backend == "console":
+        return found
+    is_tls, starts = parts.scheme == "smtps", parse_qs(parts.query).get("tls", ["on"])[0] != "off"
+    return found | {
+        "EMAIL_HOST": parts.hostname, "EMAIL_PORT": parts.port or (465 if is_tls else 587), "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""), "EMAIL_USE_SSL": is_tls, "EMAIL_USE_TLS": starts and not is_tls, "EMAIL_TIMEOUT": 20,
+    }

@@ -15,10 +15,12 @@ HOME = Path(env.text("MOORAGE_HOME", str(BASE_DIR / "var"))).resolve()
 
 DEBUG = env.flag("MOORAGE_DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)
+SECRET_KEY_FALLBACKS = env.names("MOORAGE_SECRET_KEY_FALLBACKS", "")  # keys of before, that still open what they signed and sealed
 PUBLIC_URL = env.url("MOORAGE_PUBLIC_URL", "http://127.0.0.1:8000", schemes={"http", "https"}).rstrip("/")
 ALLOWED_HOSTS = env.names("MOORAGE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = urlsplit(PUBLIC_URL).scheme == "https"
+BEHIND_PROXY = env.flag("MOORAGE_BEHIND_PROXY", False)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -46,6 +48,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "marketplace.rest.RequestId",
+    "marketplace.accounts.origins.Noted",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -54,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "marketplace.accounts.middleware.StaffNeedASecondFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -100,6 +104,11 @@ STORAGE_URL = env.url("MOORAGE_STORAGE_URL", f"file://{HOME}/storage", schemes={
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["marketplace.accounts.backends.People"]
+# Argon2id for what is hashed from now on; a password that PBKDF2 hashed is hashed again when its person signs in.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -112,6 +121,14 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "mine"
 LOGOUT_REDIRECT_URL = "home"
+SESSION_ENGINE = "marketplace.accounts.sessions"
+SESSION_COOKIE_AGE = env.number("MOORAGE_SESSION_DAYS", 14) * 86_400
+PASSWORD_RESET_TIMEOUT = env.number("MOORAGE_LINK_HOURS", 24) * 3_600  # how long a link in a mail works
+LOCKOUT_TRIES = env.number("MOORAGE_LOCKOUT_TRIES", 10)  # wrong passwords of one name from one address, or wrong codes of one person
+LOCKOUT_MINUTES = env.number("MOORAGE_LOCKOUT_MINUTES", 15)
+STAFF_SECOND_FACTOR = env.flag("MOORAGE_STAFF_SECOND_FACTOR", SECURE)  # on where the market is reached over https
+vars().update(env.mail(env.text("MOORAGE_EMAIL_URL", "console:")))  # EMAIL_BACKEND, EMAIL_HOST, ...
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("MOORAGE_EMAIL_FROM", f"moorage@{urlsplit(PUBLIC_URL).hostname}")
 KNOX_TOKEN_MODEL = "accounts.ApiToken"
 REST_KNOX = {
     "TOKEN_MODEL": "accounts.ApiToken",
@@ -134,6 +151,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "marketplace.rest.answer",
     "DEFAULT_THROTTLE_RATES": {"tokens": env.text("MOORAGE_RATE_TOKENS", "20/min"), "device": env.text("MOORAGE_RATE_DEVICE", "120/min")},
+    # The address of whoever asks: never one that they wrote into a header themselves (accounts/origins.py).
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -187,7 +206,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SECURE_SSL_REDIRECT = env.flag("MOORAGE_SSL_REDIRECT", SECURE)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("MOORAGE_BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 
@@ -246,6 +265,8 @@ CHECKS_QUEUED_MOST = env.number("MOORAGE_CHECKS_QUEUED_MOST", 2000)
 CELERY_BEAT_SCHEDULE = {
     "reap jobs": {"task": "marketplace.jobs.tasks.reap", "schedule": JOB_REAP_EVERY_S},
     "reap checks": {"task": "marketplace.catalog.tasks.reap", "schedule": JOB_REAP_EVERY_S},
+    "post letters": {"task": "marketplace.accounts.tasks.post", "schedule": 60},
+    "prune accounts": {"task": "marketplace.accounts.tasks.prune", "schedule": 3600},
     "sweep artifacts": {"task": "marketplace.catalog.tasks.sweep", "schedule": 3600},
     "look at requests": {"task": "marketplace.matching.tasks.look", "schedule": 60},
     "count rows": {"task": "marketplace.catalog.tasks.count_rows", "schedule": 3600},

@@ -2,11 +2,13 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView
 
 from marketplace import health, languages, pages
 from marketplace.accounts import urls as accounts
+from marketplace.accounts.views import signing
 from marketplace.catalog import urls as catalog
 from marketplace.handbook import urls as handbook
 from marketplace.hub import urls as hub
@@ -25,6 +27,9 @@ urlpatterns = [
     path("language/", set_language, name="set-language"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("admin/login/", signing.admin_sign_in),
+    path("admin/logout/", signing.sign_out),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
     *hub.hub_urls,  # last: owner/name/resolve/... must not stand before a page
 ]

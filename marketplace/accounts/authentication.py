@@ -7,6 +7,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.authentication import SessionAuthentication
 
+from marketplace.accounts import factors
+
 NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -15,6 +17,8 @@ class ScopedToken(TokenAuthentication):
 
     def authenticate_credentials(self, token: bytes) -> tuple:
         user, held = super().authenticate_credentials(token)
+        if user.is_staff and factors.is_missing(user):
+            raise factors.needed()
         now = timezone.now()
         if held.last_used is None or held.last_used < now - NOTED_EVERY:
             type(held).objects.filter(pk=held.pk).update(last_used=now)

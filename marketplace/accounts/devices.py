@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from marketplace.accounts import services
+from marketplace.accounts import audit, services
 from marketplace.accounts.models import ApiToken, DeviceGrant, User
 from marketplace.errors import Refused
 
@@ -60,6 +60,8 @@ def decide(user: User, user_code: str, *, allow: bool) -> DeviceGrant:
     if not DeviceGrant.objects.filter(pk=grant.pk, state=State.WAITING).update(state=state, user=user):
         raise Refused("code-used", "This code has been used already.", hint="Start again on the device.", status=409)
     grant.refresh_from_db()
+    if allow:
+        audit.note("device-allowed", actor=user, scopes=grant.scopes)
     return grant
 
 

@@ -1,10 +1,12 @@
 """Forms of the account pages, and the look that all forms share."""
 
 from django import forms
+from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
 from django.core.validators import RegexValidator, URLValidator
+from django.utils.translation import gettext_lazy as _
 
-from marketplace.accounts import services
+from marketplace.accounts import factors, guarding, services
 from marketplace.accounts.models import SCOPES, User
 from marketplace.accounts.organisations import ROLES
 
@@ -65,6 +67,106 @@ class SignIn(Styled, AuthenticationForm):
         "inactive": "This account is closed.",
     }
 
+    def clean(self) -> dict:
+        # Django's own, with tries that are counted. Raises Refused for who was wrong too often: the view has a page for it.
+        username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if username is not None and password:
+            self.user_cache = guarding.check_password(self.request, username, password)
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+            self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
+
+
+class Code(Styled, forms.Form):
+    """A code of the second factor: six digits, or a recovery code."""
+
+    code = forms.CharField(
+        max_length=factors.LONGEST, label=_("Code"),
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "text", "autocapitalize": "none", "spellcheck": "false", "class": "mono"}),
+    )
+
+
+class Letter(Styled, forms.Form):
+    """Where a link to a new password goes."""
+
+    email = forms.EmailField(label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+
+
+class OwnPassword(forms.Form):
+    """What is asked before something that a borrowed session must not do."""
+
+    password = forms.CharField(label=_("Password"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    def __init__(self, request, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_password(self) -> str:
+        given = self.cleaned_data["password"]
+        if guarding.check_password(self.request, self.request.user.username, given) is None:
+            raise forms.ValidationError(_("This is not your password."))
+        return given
+
+
+class Address(Styled, OwnPassword):
+    email = forms.EmailField(label=_("E-mail"), required=False, help_text=_("For a link to a new password, and for word of changes to your account. Nobody else sees it."),
+                             widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+
+    field_order = ("email", "password")
+
+
+class SetPassword(Styled, forms.Form):
+    """A new password, twice."""
+
+    password1 = forms.CharField(label=_("New password"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+                                help_text=_("At least 8 characters, not only digits, and not a common password."))
+    password2 = forms.CharField(label=_("New password again"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+    revoke_tokens = forms.BooleanField(label=_("Revoke my API tokens too"), required=False)
+
+    def __init__(self, user, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password2(self) -> str:
+        given = self.cleaned_data["password2"]
+        if given != self.cleaned_data.get("password1"):
+            raise forms.ValidationError(_("The two are not the same."))
+        password_validation.validate_password(given, self.user)
+        return given
+
+
+class ChangePassword(SetPassword):
+    old = forms.CharField(label=_("Password now"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    field_order = ("old", "password1", "password2", "revoke_tokens")
+
+    def __init__(self, request, *args, **kwargs) -> None:
+        super().__init__(request.user, *args, **kwargs)
+        self.request = request
+
+    def clean_old(self) -> str:
+        given = self.cleaned_data["old"]
+        if guarding.check_password(self.request, self.user.username, given) is None:
+            raise forms.ValidationError(_("This is not your password."))
+        return given
+
+
+class Farewell(Styled, OwnPassword):
+    """What is asked before an account is deleted."""
+
+    username = forms.CharField(label=_("Your user name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}))
+    code = forms.CharField(label=_("Code"), max_length=factors.LONGEST, required=False, help_text=_("Of your authenticator, or a recovery code."),
+                           widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "class": "mono"}))
+
+    field_order = ("username", "password", "code")
+
+    def clean_username(self) -> str:
+        given = self.cleaned_data["username"].strip()
+        if given != self.request.user.username:
+            raise forms.ValidationError(_("Type the user name of this account."))
+        return given
+
 
 class NewToken(Styled, forms.Form):
     name = forms.CharField(
@@ -79,8 +181,17 @@ class NewToken(Styled, forms.Form):
     days = forms.TypedChoiceField(
         label="Valid for",
         coerce=int,
-        choices=[(30, "30 days"), (90, "90 days"), (365, "one year")],
+        choices=[(1, "one day"), (7, "a week"), (30, "30 days"), (90, "90 days"), (365, "one year")],
         initial=90,
+    )
+
+
+class ChangedToken(NewToken):
+    """A token's name, scopes and end; how long it is valid stays where nothing is chosen."""
+
+    days = forms.TypedChoiceField(
+        label=_("Valid from now for"), required=False, coerce=int, empty_value=None,
+        choices=[("", _("as it is")), (1, _("one day")), (7, _("a week")), (30, _("30 days")), (90, _("90 days")), (365, _("one year"))],
     )
 
 

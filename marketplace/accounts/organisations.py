@@ -1,15 +1,16 @@
-"""What people do with organisations: found one, say who belongs to it, leave it, close it."""
+"""What people do with organisations: found one, invite to it, join it, leave it, close it."""
 
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from marketplace.accounts import notices, services
-from marketplace.accounts.models import Membership, User
+from marketplace.accounts import audit, notices, services
+from marketplace.accounts.models import Invitation, Membership, User
 from marketplace.errors import Refused
 
 MAX_FOUNDED = 20
+MAX_INVITED = 100  # who have not answered yet, of one organisation
 ADMIN = Membership.Role.ADMIN
 ROLES = {
     "reader": "Sees and uses what the organisation keeps private",
@@ -33,6 +34,7 @@ def create(*, by: User, username: str, title: str = "", about: str = "", link: s
         services.read_name(username)  # somebody was faster, and the refusal says so
         raise
     Membership.objects.create(organisation=organisation, user=by, role=ADMIN)
+    audit.note("organisation-founded", actor=by, object=f"organisation:{organisation.username}")
     return organisation
 
 
@@ -53,26 +55,70 @@ def delete(organisation: User, by: User) -> None:
     if held:
         raise Refused("owns-learnwares", f"{organisation.username} owns {held} learnware{'s' if held > 1 else ''}, and those are never deleted.",
                       hint="An organisation goes only while it owns nothing; withdraw versions to take them out of search.", status=409)
+    audit.note("organisation-deleted", actor=by, object=f"organisation:{organisation.username}")
     organisation.delete()
 
 
 @transaction.atomic
-def add(organisation: User, by: User, *, username: str, role: str) -> Membership:
-    """Make a person a member, and tell them."""
+def invite(organisation: User, by: User, *, username: str, role: str) -> Invitation:
+    """Ask a person to become a member. They are told, and are none before they say yes: nobody is put beside a name against their will."""
     insist_on_admin(organisation, by)
     role = _read_role(role)
     person = User.objects.filter(username=username.strip(), kind=User.Kind.PERSON, is_active=True).first()
     if person is None:
         raise Refused("unknown-person", f"No person here is called {username[:60]!r}.", hint="Give the user name, as it stands in the address of their page.",
                       fields={"username": "Unknown."})
-    membership, is_new = Membership.objects.get_or_create(organisation=organisation, user=person, defaults={"role": role})
-    if not is_new:
-        raise Refused("member-already", f"{person.username} is a member already, as {membership.role}.", hint="Change the role in the list of members.", status=409,
+    if held := Membership.objects.filter(organisation=organisation, user=person).first():
+        raise Refused("member-already", f"{person.username} is a member already, as {held.role}.", hint="Change the role in the list of members.", status=409,
                       fields={"username": "A member already."})
-    if person != by:
-        notices.tell(person, "invited", f"{by.username} made you a member of {organisation.username}, as {role}. You can leave it on its page.",
-                     reverse("profile", args=[organisation.username]))
+    if organisation.invitations_sent.count() >= MAX_INVITED:
+        raise Refused("too-many-invitations", f"At most {MAX_INVITED} invitations of an organisation may wait for an answer.", hint="Take some back first.", status=409)
+    made, is_new = Invitation.objects.get_or_create(organisation=organisation, user=person, defaults={"role": role, "by": by})
+    if not is_new:
+        raise Refused("invited-already", f"{person.username} is invited already, as {made.role}, and has not answered yet.", hint="Take the invitation back to invite with another role.",
+                      status=409, fields={"username": "Invited already."})
+    if person == by:  # staff who help out need nobody's consent but their own
+        accept(made, by)
+    else:
+        notices.tell(person, "invited", f"{by.username} invites you to {organisation.username}, as {role}.", reverse("invitations"))
+    audit.note("member-invited", actor=by, subject=person, object=f"organisation:{organisation.username}", role=role)
+    return made
+
+
+@transaction.atomic
+def accept(invitation: Invitation, by: User) -> Membership:
+    """Become a member; whoever invited is told."""
+    _insist_on_invited(invitation, by)
+    membership, _ = Membership.objects.get_or_create(organisation=invitation.organisation, user=by, defaults={"role": invitation.role})
+    Invitation.objects.filter(pk=invitation.pk).delete()
+    if invitation.by is not None and invitation.by != by:
+        notices.tell(invitation.by, "invited", f"{by.username} is a {membership.role} of {invitation.organisation.username} now.", reverse("members", args=[invitation.organisation.username]))
+    audit.note("member-joined", actor=by, object=f"organisation:{invitation.organisation.username}", role=membership.role)
     return membership
+
+
+@transaction.atomic
+def decline(invitation: Invitation, by: User) -> None:
+    """Say no; nobody is told, the invitation is just there no more."""
+    _insist_on_invited(invitation, by)
+    Invitation.objects.filter(pk=invitation.pk).delete()
+    audit.note("invitation-declined", actor=by, object=f"organisation:{invitation.organisation.username}")
+
+
+@transaction.atomic
+def take_back(organisation: User, by: User, *, username: str) -> None:
+    """Take back an invitation that was not answered."""
+    insist_on_admin(organisation, by)
+    found = organisation.invitations_sent.select_related("user").filter(user__username=username).first()
+    if found is None:
+        raise Refused("no-invitation", f"No invitation of {organisation.username} waits for {username[:60]!r}.", hint="The page of its members lists them.", status=404)
+    audit.note("invitation-taken-back", actor=by, subject=found.user, object=f"organisation:{organisation.username}")
+    found.delete()
+
+
+def _insist_on_invited(invitation: Invitation, by: User) -> None:
+    if invitation.user_id != by.pk or not Invitation.objects.filter(pk=invitation.pk).exists():
+        raise Refused("no-invitation", "This invitation is not there: it was for somebody else, or was taken back.", status=404)
 
 
 @transaction.atomic
@@ -86,6 +132,7 @@ def set_role(organisation: User, by: User, *, username: str, role: str) -> Membe
         _keep_an_admin(organisation, "be given another role")
     membership.role = role
     membership.save(update_fields=["role"])
+    audit.note("member-role", actor=by, subject=membership.user, object=f"organisation:{organisation.username}", role=role)
     return membership
 
 
@@ -98,6 +145,7 @@ def remove(organisation: User, by: User, *, username: str) -> None:
     membership = member(organisation, username)
     if membership.role == ADMIN:
         _keep_an_admin(organisation, "leave")
+    audit.note("member-left", actor=by, subject=membership.user, object=f"organisation:{organisation.username}")
     membership.delete()
 
 

@@ -3,7 +3,7 @@
 from django.core.validators import URLValidator
 from rest_framework import serializers
 
-from marketplace.accounts.models import SCOPES, ApiToken, Membership, Notification, User
+from marketplace.accounts.models import SCOPES, ApiToken, AuditEvent, Invitation, Membership, Notification, User
 
 
 class TokenRequest(serializers.Serializer):
@@ -12,6 +12,13 @@ class TokenRequest(serializers.Serializer):
     name = serializers.CharField(max_length=80, default="client")
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=list(SCOPES)), default=["read", "upload", "run"])
     days = serializers.IntegerField(min_value=1, max_value=365, default=90)
+    code = serializers.CharField(max_length=32, default="", allow_blank=True, write_only=True, help_text="Where the account has a second factor: six digits of the authenticator, or a recovery code.")
+
+
+class TokenChange(serializers.Serializer):
+    name = serializers.CharField(max_length=80, required=False)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=list(SCOPES)), required=False, allow_empty=False)
+    days = serializers.IntegerField(min_value=1, max_value=365, required=False, help_text="From now.")
 
 
 class TokenRow(serializers.ModelSerializer):
@@ -73,7 +80,7 @@ class MemberRow(serializers.ModelSerializer):
         fields = ["username", "title", "role", "since"]
 
 
-class MemberAdded(serializers.Serializer):
+class MemberAsked(serializers.Serializer):
     username = serializers.CharField(max_length=150)
     role = serializers.ChoiceField(choices=Membership.Role.choices, default=Membership.Role.READER)
 
@@ -138,3 +145,53 @@ class NoticesToMark(serializers.Serializer):
 class NoticesMarked(serializers.Serializer):
     marked = serializers.IntegerField()
     unread = serializers.IntegerField()
+
+
+class InvitationSent(serializers.ModelSerializer):
+    """An invitation as those see it who sent it."""
+
+    username = serializers.CharField(source="user.username")
+
+    class Meta:
+        model = Invitation
+        fields = ["username", "role", "created"]
+
+
+class InvitationRow(serializers.ModelSerializer):
+    """An invitation of yours."""
+
+    organisation = serializers.CharField(source="organisation.username")
+    title = serializers.CharField(source="organisation.title")
+    by = serializers.CharField(source="by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Invitation
+        fields = ["organisation", "title", "role", "by", "created"]
+
+
+class InvitationAnswer(serializers.Serializer):
+    accept = serializers.BooleanField()
+
+
+class EventRow(serializers.ModelSerializer):
+    words = serializers.SerializerMethodField()
+    by_me = serializers.SerializerMethodField()
+
+    class Meta:
+        model = AuditEvent
+        fields = ["id", "at", "action", "words", "by_me", "object", "detail", "request_id"]
+
+    def get_words(self, event: AuditEvent) -> str:
+        from marketplace.accounts.audit import WORDS
+
+        return WORDS.get(event.action, event.action)
+
+    def get_by_me(self, event: AuditEvent) -> bool:
+        return event.actor == self.context["user"].pk
+
+
+class EventPage(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = EventRow(many=True)

@@ -7,6 +7,8 @@ class Catalog(AppConfig):
     label = "catalog"
 
     def ready(self) -> None:
-        from marketplace.catalog import fulltext
+        from marketplace.accounts import personal as people
+        from marketplace.catalog import fulltext, personal
 
+        people.register(personal)
         post_migrate.connect(fulltext.make, sender=self, dispatch_uid="catalog-fulltext")

@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 import specs
+from marketplace.accounts import audit
 from marketplace.accounts.models import User
 from marketplace.accounts.services import may_write
 from marketplace.catalog import artifacts, fulltext, mending, tasks, uploading
@@ -58,7 +59,7 @@ def submit(
         stored.append(artifacts.put(spec.to_bytes()))
         if statistics is not None:
             stored.append(artifacts.put(statistics))
-        return _create(owner, read, spec, stored, base, parents, visibility or Learnware.Visibility.PUBLIC)
+        return _create(author, owner, read, spec, stored, base, parents, visibility or Learnware.Visibility.PUBLIC)
     except BaseException:
         for item in stored:
             artifacts.drop(item)
@@ -142,7 +143,7 @@ def problems(*, author: User, manifest: Any, specification: bytes | None, visibi
 
 
 @transaction.atomic
-def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version], visibility: str) -> Version:
+def _create(author: User, owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version], visibility: str) -> Version:
     space = found_or_join(spec.space, owner)
     learnware = Learnware.objects.get_or_create(owner=owner, name=read.name, defaults={"visibility": visibility})[0]
     try:
@@ -150,13 +151,14 @@ def _create(owner: User, read: Manifest, spec: specs.Specification, stored: list
             version = Version.objects.create(
                 learnware=learnware, number=read.version, title=read.title or read.name.replace("-", " "),
                 space=space, task=read.task, target=read.output["target"], format=read.format, licence=read.licence,
-                manifest=read.to_json() | {"owner": owner.username}, words=_words(owner, read, space),
+                manifest=read.to_json() | {"owner": owner.username}, words=words(owner, read.to_json(), space, learnware.card),
                 model=artifacts.row(stored[0]), specification=artifacts.row(stored[1]), base=base,
                 statistics=artifacts.row(stored[2]) if len(stored) > 2 else None,
             )
     except IntegrityError:
         raise _exists(owner, read) from None
     version.parents.set(parents)
+    audit.note("offered", actor=author, subject=owner if owner != author else None, object=f"version:{version.reference}")
     transaction.on_commit(lambda: tasks.ring(version.pk))
     return version
 
@@ -180,6 +182,7 @@ def withdraw(version: Version, by: User) -> None:
         if version.is_latest:
             version.learnware.promote()
         Change.objects.create(version=version, space_id=version.space_id)
+        audit.note("withdrawn", actor=by, object=f"version:{version.reference}")
     version.refresh_from_db()
 
 
@@ -330,11 +333,13 @@ def _by_reference(versions: QuerySet[Version], reference: str) -> Version | None
     return versions.filter(learnware__owner__username=owner, learnware__name=name, number=number).first()
 
 
-def _words(owner: User, read: Manifest, space: Space) -> str:
+def words(owner: User, manifest: dict[str, Any], space: Space, card: str = "") -> str:
+    """What free-text search looks through, in lower case; `card` stands in for that of the manifest where the owner wrote one."""
     columns: Iterable[str] = (column["name"] for column in space.document["columns"])
-    parts = [owner.username, read.name, read.title, read.task, read.output["target"], read.format, read.licence, space.name,
-             *read.scenario, *list(columns)[:100], *read.classes[:100], read.card]
-    return " ".join(parts).lower()[:20_000]
+    said, output = manifest.get, manifest.get("output", {})
+    parts = [owner.username, said("name", ""), said("title", ""), said("task", ""), output.get("target", ""), said("model", {}).get("format", ""), said("licence", ""), space.name,
+             *said("scenario", ()), *list(columns)[:100], *output.get("classes", ())[:100], card or said("card", "")]
+    return " ".join(map(str, parts)).lower()[:20_000]
 
 
 __all__ = ["Artifact", "find_spaces", "found_or_join", "problems", "search", "spaces_for", "specification_of", "submit", "submit_uploads", "withdraw"]

@@ -6,4 +6,10 @@ class Jobs(AppConfig):
     label = "jobs"
 
     def ready(self) -> None:
-        from marketplace.jobs import signals  # noqa: F401  connects what a worker does when it starts
+        from marketplace.accounts import personal as people
+        from marketplace.jobs import (
+            personal,
+            signals,  # noqa: F401  connects what a worker does when it starts
+        )
+
+        people.register(personal)

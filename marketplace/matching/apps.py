@@ -6,4 +6,10 @@ class Matching(AppConfig):
     label = "matching"
 
     def ready(self) -> None:
-        from marketplace.matching import signals  # noqa: F401  connects the request board to the change log
+        from marketplace.accounts import personal as people
+        from marketplace.matching import (
+            personal,
+            signals,  # noqa: F401  connects the request board to the change log
+        )
+
+        people.register(personal)

@@ -3,6 +3,7 @@
 import numpy as np
 
 import specs
+from marketplace.accounts import organisations
 from marketplace.catalog import artifacts
 from marketplace.catalog.models import Change, Learnware, Space, Version
 
@@ -78,3 +79,9 @@ def offered(
     )
     Change.objects.create(version=version, space=row)
     return version
+
+
+def join(organisation, by, *, username: str, role: str):
+    """A member, as one becomes it: invited by an admin, and accepting."""
+    invitation = organisations.invite(organisation, by, username=username, role=role)
+    return organisations.accept(invitation, invitation.user)

@@ -76,8 +76,11 @@ def test_an_organisation_is_founded_and_its_members_come_and_go(as_alice, as_bob
     assert as_bob.get(answer.url).status_code == 403
     assert as_alice.post(answer.url, {"username": "nobody", "role": "reader"}).status_code == 422
     assert as_alice.post(answer.url, {"username": "bob", "role": "writer"}, follow=True).status_code == 200
+    assert "bob" in as_alice.get(answer.url).content.decode().split("Invited")[1]
+    assert as_bob.get(answer.url).status_code == 403 and "The Harbour" in as_bob.get("/invitations/").content.decode()
+    assert as_bob.post("/invitations/harbour/", {"answer": "accept"}).url == "/people/harbour/"
     page = as_bob.get(answer.url).content.decode()
-    assert "Add a member" not in page and "Leave" in page
+    assert "Invite a member" not in page and "Leave" in page
     assert "The Harbour" in as_bob.get("/people/bob/").content.decode() and "bob" in as_bob.get("/people/harbour/").content.decode()
     as_bob.post("/organisations/harbour/members/bob/role/", {"role": "admin"})
     assert Membership.objects.get(user=bob).role == "writer"

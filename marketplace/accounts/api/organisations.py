@@ -10,7 +10,16 @@ from rest_framework.views import APIView
 from marketplace.accounts import organisations
 from marketplace.accounts.models import User
 from marketplace.accounts.permissions import ReadsOpenly
-from marketplace.accounts.serializers import MemberAdded, MemberRow, NewOrganisation, OrganisationDetail, OrganisationRow, ProfileChange, RoleChange
+from marketplace.accounts.serializers import (
+    InvitationSent,
+    MemberAsked,
+    MemberRow,
+    NewOrganisation,
+    OrganisationDetail,
+    OrganisationRow,
+    ProfileChange,
+    RoleChange,
+)
 
 
 class OrganisationList(APIView):
@@ -57,13 +66,13 @@ class OrganisationOne(APIView):
 class MemberList(APIView):
     scopes = {"POST": "admin"}
 
-    @extend_schema(request=MemberAdded, responses={201: MemberRow}, tags=["organisations"])
+    @extend_schema(request=MemberAsked, responses={202: InvitationSent}, tags=["organisations"])
     def post(self, request: Request, username: str) -> Response:
-        """Make a person a member; for its admins. They are told, and may leave."""
-        asked = MemberAdded(data=request.data)
+        """Invite a person; for its admins. They are a member once they accept."""
+        asked = MemberAsked(data=request.data)
         asked.is_valid(raise_exception=True)
-        made = organisations.add(_organisation(username), request.user, **asked.validated_data)
-        return Response(MemberRow(made).data, status=status.HTTP_201_CREATED)
+        made = organisations.invite(_organisation(username), request.user, **asked.validated_data)
+        return Response(InvitationSent(made).data, status=status.HTTP_202_ACCEPTED)
 
 
 class MemberOne(APIView):

@@ -1,15 +1,16 @@
-"""Pages of organisations: found one, its words, its members, its end."""
+"""Pages of organisations: found one, its words, its members, invitations, its end."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from marketplace.accounts import forms, organisations
-from marketplace.accounts.models import User
+from marketplace.accounts.models import Invitation, User
 from marketplace.accounts.views.answers import blame, status
 from marketplace.errors import Refused
 
@@ -61,7 +62,7 @@ def delete(request: HttpRequest, username: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def members(request: HttpRequest, username: str) -> HttpResponse:
-    """Who belongs to it, for its members; its admins add others here."""
+    """Who belongs to it, for its members; its admins invite others here."""
     organisation = get_object_or_404(User, username=username, kind=User.Kind.ORGANISATION)
     role = organisations.role_of(organisation, request.user)
     if not role and not request.user.is_staff:
@@ -69,16 +70,17 @@ def members(request: HttpRequest, username: str) -> HttpResponse:
     form = forms.NewMember(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            made = organisations.add(organisation, request.user, **form.cleaned_data)
+            made = organisations.invite(organisation, request.user, **form.cleaned_data)
         except Refused as refusal:
             blame(form, refusal)
         else:
-            messages.success(request, f"{made.user.username} is a {made.role} of {username} now, and is told so.")
+            messages.success(request, _("%(name)s is invited, and a member as soon as they accept.") % {"name": made.user.username})
             return redirect("members", username)
     context = {
         "form": form,
         "organisation": organisation,
         "members": organisation.members.select_related("user"),
+        "invited": organisation.invitations_sent.select_related("user", "by"),
         "is_admin": organisations.is_admin(organisation, request.user),
         "role": role,
         "roles": organisations.ROLES,
@@ -113,6 +115,47 @@ def remove(request: HttpRequest, username: str, member: str) -> HttpResponse:
         messages.success(request, f"You have left {username}.")
         return redirect("profile", username)
     messages.success(request, f"{member} is no member any more.")
+    return redirect("members", username)
+
+
+@never_cache
+@login_required
+@require_GET
+def invitations(request: HttpRequest) -> HttpResponse:
+    """Which organisations want the visitor as a member."""
+    waiting = Invitation.objects.filter(user=request.user).select_related("organisation", "by")
+    return render(request, "accounts/invitations.html", {"invitations": waiting, "roles": organisations.ROLES})
+
+
+@login_required
+@require_POST
+def answer_invitation(request: HttpRequest, username: str) -> HttpResponse:
+    """Yes or no to the invitation of an organisation."""
+    invitation = get_object_or_404(Invitation, user=request.user, organisation__username=username)
+    try:
+        if request.POST.get("answer") == "accept":
+            organisations.accept(invitation, request.user)
+            messages.success(request, _("You are a member of %(name)s now.") % {"name": username})
+            return redirect("profile", username)
+        organisations.decline(invitation, request.user)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("The invitation is declined."))
+    return redirect("invitations")
+
+
+@login_required
+@require_POST
+def take_back(request: HttpRequest, username: str, member: str) -> HttpResponse:
+    """Take back an invitation that was not answered."""
+    organisation = get_object_or_404(User, username=username, kind=User.Kind.ORGANISATION)
+    try:
+        organisations.take_back(organisation, request.user, username=member)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("The invitation is taken back."))
     return redirect("members", username)
 
 

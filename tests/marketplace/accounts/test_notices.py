@@ -4,6 +4,7 @@ import pytest
 
 from marketplace.accounts import notices, organisations
 from marketplace.accounts.models import Notification
+from tests.marketplace.rows import join
 
 pytestmark = pytest.mark.django_db
 
@@ -19,8 +20,8 @@ def test_what_a_person_is_told_waits_until_it_is_read(api, alice):
 
 def test_an_organisation_is_told_through_its_admins(alice, bob, charlie):
     harbour = organisations.create(by=alice, username="harbour")
-    organisations.add(harbour, alice, username="bob", role="admin")
-    organisations.add(harbour, alice, username="charlie", role="writer")
+    join(harbour, alice, username="bob", role="admin")
+    join(harbour, alice, username="charlie", role="writer")
     Notification.objects.all().delete()
     notices.tell(harbour, "comment", "Somebody said something.")
     assert set(Notification.objects.values_list("recipient__username", flat=True)) == {"alice", "bob"}

@@ -5,6 +5,7 @@ import pytest
 from marketplace.accounts import organisations, services
 from marketplace.accounts.models import Membership, Notification, User
 from marketplace.errors import Refused
+from tests.marketplace.rows import join
 
 pytestmark = pytest.mark.django_db
 
@@ -51,11 +52,17 @@ def test_nobody_signs_in_as_an_organisation_whatever_its_password(api, client, h
         services.create_token(harbour, "x", ["read"])
 
 
-def test_a_member_is_added_told_changed_and_taken_out(admin, api, bob, harbour):
+def test_a_member_is_invited_told_accepts_is_changed_and_taken_out(admin, api, alice, bob, harbour):
     path = "/api/v1/organisations/harbour/members"
-    assert admin.post(path, {"username": "bob", "role": "reader"}, format="json").status_code == 201
+    assert admin.post(path, {"username": "bob", "role": "reader"}, format="json").status_code == 202
     told = Notification.objects.get(recipient=bob)
-    assert told.kind == "invited" and "alice" in told.words and told.address == "/people/harbour/"
+    assert told.kind == "invited" and "alice" in told.words and told.address == "/invitations/"
+    assert not Membership.objects.filter(user=bob).exists() and [m["username"] for m in api().get("/api/v1/organisations/harbour").json()["members"]] == ["alice"]
+    guest = api(bob, ["read", "admin"])
+    assert [(row["organisation"], row["role"], row["by"]) for row in guest.get("/api/v1/invitations").json()] == [("harbour", "reader", "alice")]
+    assert guest.post("/api/v1/invitations/harbour", {"accept": True}, format="json").json()["role"] == "reader"
+    assert guest.post("/api/v1/invitations/harbour", {"accept": True}, format="json").status_code == 404
+    assert "is a reader" in Notification.objects.get(recipient=alice).words
     assert not services.may_write(bob, harbour)
     assert admin.patch(f"{path}/bob", {"role": "writer"}, format="json").json()["role"] == "writer"
     assert services.may_write(bob, harbour)
@@ -70,10 +77,27 @@ def test_who_can_not_be_added_is_refused_by_name(admin, bob, harbour, body, code
     assert 400 <= answer.status_code < 500 and answer.json()["code"] == code
 
 
+def test_an_invitation_is_declined_or_taken_back_and_nobody_elses(admin, api, alice, bob, charlie, harbour):
+    organisations.invite(harbour, alice, username="bob", role="writer")
+    assert admin.post("/api/v1/organisations/harbour/members", {"username": "bob"}, format="json").json()["code"] == "invited-already"
+    assert api(charlie, ["admin"]).post("/api/v1/invitations/harbour", {"accept": True}, format="json").status_code == 404
+    assert api(charlie, ["admin"]).get("/api/v1/organisations/harbour/invitations").status_code == 403
+    assert api(charlie, ["admin"]).delete("/api/v1/organisations/harbour/invitations/bob").status_code == 403
+    assert api(bob, ["admin"]).post("/api/v1/invitations/harbour", {"accept": False}, format="json").status_code == 204
+    assert not Membership.objects.filter(user=bob).exists() and admin.get("/api/v1/organisations/harbour/invitations").json() == []
+    invitation = organisations.invite(harbour, alice, username="bob", role="writer")
+    assert admin.delete("/api/v1/organisations/harbour/invitations/bob").status_code == 204
+    assert admin.delete("/api/v1/organisations/harbour/invitations/bob").status_code == 404
+    with pytest.raises(Refused):  # bob held the page open meanwhile
+        organisations.accept(invitation, bob)
+    with pytest.raises(Refused):
+        organisations.accept(organisations.invite(harbour, alice, username="bob", role="writer"), charlie)
+
+
 @pytest.mark.parametrize("role", ["reader", "writer", ""])
 def test_only_admins_say_who_belongs_to_it(api, alice, bob, charlie, harbour, role):
     if role:
-        organisations.add(harbour, alice, username="bob", role=role)
+        join(harbour, alice, username="bob", role=role)
     held = api(bob, ["admin"])
     path = "/api/v1/organisations/harbour"
     for answer in (held.post(f"{path}/members", {"username": "charlie"}, format="json"), held.patch(f"{path}/members/alice", {"role": "reader"}, format="json"),
@@ -84,13 +108,13 @@ def test_only_admins_say_who_belongs_to_it(api, alice, bob, charlie, harbour, ro
 def test_the_last_admin_stays_until_there_is_another(admin, api, alice, bob, harbour):
     path = "/api/v1/organisations/harbour/members"
     assert admin.delete(f"{path}/alice").json()["code"] == admin.patch(f"{path}/alice", {"role": "reader"}, format="json").json()["code"] == "last-admin"
-    organisations.add(harbour, alice, username="bob", role="admin")
+    join(harbour, alice, username="bob", role="admin")
     assert admin.delete(f"{path}/alice").status_code == 204
     assert api(bob, ["admin"]).delete(f"{path}/bob").status_code == 409
 
 
 def test_everybody_may_leave(api, alice, bob, harbour):
-    organisations.add(harbour, alice, username="bob", role="reader")
+    join(harbour, alice, username="bob", role="reader")
     client = api(bob, ["admin"])
     assert client.delete("/api/v1/organisations/harbour/members/bob").status_code == 204
     assert client.delete("/api/v1/organisations/harbour/members/bob").status_code == 404

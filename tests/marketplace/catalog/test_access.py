@@ -13,7 +13,7 @@ from marketplace.catalog.models import AccessRequest, Learnware, Share, Version
 from marketplace.errors import Refused
 from reuse import ReuseError
 from tests.marketplace.catalog.conftest import edited
-from tests.marketplace.rows import homes, offered, table
+from tests.marketplace.rows import homes, join, offered, table
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/learnwares/alice/crane"
@@ -116,7 +116,7 @@ def test_a_token_needs_the_scope_to_open_doors(api, alice, crane):
 @pytest.fixture
 def harbour(alice, bob):
     made = organisations.create(by=bob, username="harbour")
-    organisations.add(made, bob, username="alice", role="writer")
+    join(made, bob, username="alice", role="writer")
     return made
 
 
@@ -138,7 +138,7 @@ def test_a_writer_offers_in_the_name_of_an_organisation(api, alice, bob, charlie
 def test_who_does_not_write_for_it_may_not(api, alice, bob, harbour, files, upload, role):
     organisations.remove(harbour, bob, username="alice")
     if role:
-        organisations.add(harbour, bob, username="alice", role=role)
+        join(harbour, bob, username="alice", role=role)
     given = files()
     given["manifest"] = edited(given["manifest"], owner="harbour")
     answer = upload(api(alice), given)

@@ -8,7 +8,7 @@ from marketplace.accounts import organisations
 from marketplace.catalog import access
 from marketplace.catalog.models import AccessRequest, Version
 from marketplace.matching import index
-from tests.marketplace.rows import homes, offered, requirement, table
+from tests.marketplace.rows import homes, join, offered, requirement, table
 
 pytestmark = pytest.mark.django_db
 VISITORS = ("anonymous", "stranger", "owner", "guest", "reader", "writer", "staff")
@@ -30,8 +30,8 @@ def people(alice, bob, charlie, django_user_model):
     made["stan"].is_staff = True
     made["stan"].save()
     harbour = organisations.create(by=alice, username="harbour")
-    organisations.add(harbour, alice, username="rita", role="reader")
-    organisations.add(harbour, alice, username="wanda", role="writer")
+    join(harbour, alice, username="rita", role="reader")
+    join(harbour, alice, username="wanda", role="writer")
     return {"owner": alice, "guest": bob, "stranger": charlie, "reader": made["rita"], "writer": made["wanda"], "staff": made["stan"], "harbour": harbour, "anonymous": None}
 
 
