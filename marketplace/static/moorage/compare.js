@@ -32,7 +32,7 @@
     if (found) return found;
     const made = make("section", "compare-bar no-print");
     made.id = "compare-bar";
-    made.setAttribute("aria-label", "To be compared");
+    made.setAttribute("aria-label", gettext("To be compared"));
     document.body.append(made);
     return made;
   }
@@ -43,17 +43,17 @@
     const place = bar();
     place.hidden = !chosen.length || location.pathname.startsWith("/compare/");
     const inside = make("div", "container-xl"), list = make("ul", "");
-    inside.append(make("strong", "num", `${chosen.length} to compare`), list);
+    inside.append(make("strong", "num", interpolate(ngettext("%(n)s to compare", "%(n)s to compare", chosen.length), { n: chosen.length }, true)), list);
     for (const one of chosen) {
       const row = make("li", ""), button = make("button", "", `${one.title} ×`);
-      button.setAttribute("aria-label", `Do not compare ${one.title}`);
-      button.addEventListener("click", () => { keep(held().filter((other) => other.l !== one.l)); tell(`${one.title} is taken away`); });
+      button.setAttribute("aria-label", interpolate(gettext("Do not compare %(title)s"), { title: one.title }, true));
+      button.addEventListener("click", () => { keep(held().filter((other) => other.l !== one.l)); tell(interpolate(gettext("%(title)s is taken away"), { title: one.title }, true)); });
       row.append(button);
       list.append(row);
     }
-    const clear = make("button", "btn btn-sm btn-clear", "Clear");
+    const clear = make("button", "btn btn-sm btn-clear", gettext("Clear"));
     clear.addEventListener("click", () => keep([]));
-    const go = make("a", "btn btn-sm btn-go", chosen.length < LEAST ? "Tick one more" : "Compare");
+    const go = make("a", "btn btn-sm btn-go", chosen.length < LEAST ? gettext("Tick one more") : gettext("Compare"));
     if (chosen.length < LEAST) { go.classList.add("disabled"); go.setAttribute("aria-disabled", "true"); } else { go.href = `/compare/?${chosen.map((one) => `l=${encodeURIComponent(one.l).replaceAll("%2F", "/").replaceAll("%40", "@")}`).join("&")}`; }
     inside.append(clear, go);
     place.replaceChildren(inside);
@@ -64,11 +64,11 @@
     const box = event.target, rest = held().filter((one) => one.l !== box.value);
     if (box.checked && rest.length >= MOST) {
       box.checked = false;
-      tell(`At most ${MOST} learnwares stand side by side. Take one away first.`);
+      tell(interpolate(gettext("At most %(MOST)s learnwares stand side by side. Take one away first."), { MOST }, true));
       return;
     }
     keep(box.checked ? [...rest, { l: box.value, title: box.dataset.compare }] : rest);
-    tell(box.checked ? `${box.dataset.compare} will be compared: ${rest.length + 1} chosen` : `${box.dataset.compare} is taken away`);
+    tell(box.checked ? interpolate(gettext("%(compare)s will be compared: %(rest)s chosen"), { compare: box.dataset.compare, rest: rest.length + 1 }, true) : interpolate(gettext("%(compare)s is taken away"), { compare: box.dataset.compare }, true));
   });
 
   document.addEventListener("click", (event) => {

@@ -3,7 +3,17 @@
 
 (() => {
   const CORNERS = 60, NEAR = 14, MANY = 4000; // corners of a lasso that go into the address; pixels within which a point is pointed at; points, beyond which they are pixels
+  const LANGUAGE = document.documentElement.lang || "en";
   let map = null;
+
+  // Two counts in one sentence: each has its own plural.
+  function said(learnwares, islands) {
+    const parts = {
+      learnwares: interpolate(ngettext("%(n)s learnware", "%(n)s learnwares", learnwares), { n: learnwares.toLocaleString(LANGUAGE) }, true),
+      islands: interpolate(ngettext("%(n)s island", "%(n)s islands", islands), { n: islands.toLocaleString(LANGUAGE) }, true),
+    };
+    return interpolate(gettext("%(learnwares)s on %(islands)s"), parts, true);
+  }
 
   class CatalogMap {
     constructor(root, says) {
@@ -30,7 +40,7 @@
           if (!answer.ok) throw new Error(answer.status);
           this.take(await answer.json());
         } catch {
-          this.note.textContent = "The map could not be fetched. The islands below lead to the same learnwares.";
+          this.note.textContent = gettext("The map could not be fetched. The islands below lead to the same learnwares.");
           this.src = "";
           return;
         }
@@ -61,7 +71,7 @@
         many = 0;
         for (let i = 0; i < n; i += 1) if (inside(this.x[i], this.y[i], this.lasso)) { this.chosen[i] = 1; many += 1; }
       }
-      this.note.textContent = this.chosen ? `${many.toLocaleString("en")} of ${n.toLocaleString("en")} inside the lasso` : `${n.toLocaleString("en")} learnware${n === 1 ? "" : "s"} on ${this.islands.length.toLocaleString("en")} island${this.islands.length === 1 ? "" : "s"}`;
+      this.note.textContent = this.chosen ? interpolate(gettext("%(many)s of %(n)s inside the lasso"), { many: many.toLocaleString(LANGUAGE), n: n.toLocaleString(LANGUAGE) }, true) : said(n, this.islands.length);
     }
 
     // --- view: x = ox + k * map x, y = oy - k * map y
@@ -158,7 +168,7 @@
       pen.font = "600 13px system-ui, sans-serif"; pen.textAlign = "center"; pen.lineJoin = "round"; pen.lineWidth = 4; pen.strokeStyle = halo; pen.fillStyle = ink;
       for (const i of [...this.islands].sort((a, b) => b.radius - a.radius || b.n - a.n)) {
         if (this.islands.length > 30 && k * i.radius < 26) continue; // named when one is closer
-        const whole = `${i.name} · ${i.n.toLocaleString("en")}`, room = Math.max(90, 2.4 * k * i.radius);
+        const whole = `${i.name} · ${i.n.toLocaleString(LANGUAGE)}`, room = Math.max(90, 2.4 * k * i.radius);
         let text = pen.measureText(whole).width <= room ? whole : i.name; // the list beside the map has every number
         if (pen.measureText(text).width > room) {
           while (text.length > 4 && pen.measureText(`${text}…`).width > room) text = text.slice(0, -1);
@@ -241,7 +251,7 @@
       this.isLassoing = on;
       this.root.querySelector("[data-map=lasso]").setAttribute("aria-pressed", String(on));
       this.canvas.classList.toggle("lassoing", on);
-      if (on) this.note.textContent = "Draw around what you want to keep.";
+      if (on) this.note.textContent = gettext("Draw around what you want to keep.");
       else if (this.x) this.choose();
     }
 

@@ -1,6 +1,11 @@
 // Small helps that no page depends on: copy buttons, confirmations, file names, drop areas, tabs in the address.
 "use strict";
 
+// Words in the language of the page: where it is not English, /jsi18n/ has defined these already (docs/operations.md).
+globalThis.gettext ??= (text) => text;
+globalThis.ngettext ??= (one, many, n) => (n === 1 ? one : many);
+globalThis.interpolate ??= (text, values) => text.replace(/%\((\w+)\)s/g, (whole, name) => String(values[name] ?? whole));
+
 const say = (text) => {
   const region = document.getElementById("announce");
   if (region) region.textContent = text;
@@ -21,7 +26,7 @@ async function copy(button) {
     area.remove();
   }
   button.classList.add("copied");
-  say("Copied");
+  say(gettext("Copied"));
   setTimeout(() => button.classList.remove("copied"), 1600);
 }
 

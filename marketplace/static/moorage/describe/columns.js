@@ -1,6 +1,6 @@
 // Columns of a table as they were read, and the coordinates they become in a space. Does what specs/columns.py and
 // specs/space.py do; tests/conformance holds the two together.
-import { Refused } from "./refused.js";
+import { gettext_noop, Refused } from "./refused.js";
 
 export const MOST_WORDS = 20_000; // different words of a column; a space has at most 1,000 levels
 const MISSING = new Set(["", "na", "nan", "n/a", "null", "none", "?"]); // specs.columns.MISSING_TEXT
@@ -125,12 +125,12 @@ const WIDTH = { numeric: (column) => 1 + Boolean(column.missing), categorical: (
 export function encoded(space, table, mapping = {}) {
   const held = new Map(table.columns.map((column) => [column.name, column]));
   const missing = space.columns.map((column) => mapping[column.name] ?? column.name).filter((name) => !held.has(name));
-  if (missing.length) throw new Refused("missing-columns", `The space “${space.name}” needs ${missing.slice(0, 8).join(", ")}, which the table does not have.`, "Name the columns that stand for them.");
+  if (missing.length) throw new Refused("missing-columns", gettext_noop("The space “%(name)s” needs %(columns)s, which the table does not have."), gettext_noop("Name the columns that stand for them."), { name: space.name, columns: missing.slice(0, 8).join(", ") });
   let d = 0;
   const parts = space.columns.map((column) => {
     const part = { column, own: held.get(mapping[column.name] ?? column.name), at: d };
     d += WIDTH[column.type](column);
-    if (isEmpty(part.own)) throw new Refused("all-missing", `The column “${part.own.name}” must hold at least one value; all ${table.n.toLocaleString("en")} are missing.`, "Fill it where you can, or choose another column: what is never known can not be compared.");
+    if (isEmpty(part.own)) throw new Refused("all-missing", gettext_noop("The column “%(name)s” must hold at least one value; all %(n)s are missing."), gettext_noop("Fill it where you can, or choose another column: what is never known can not be compared."), { name: part.own.name, n: table.n.toLocaleString("en") });
     part.put = column.type === "numeric" ? measured(part) : marked(part);
     return part;
   });
@@ -147,7 +147,7 @@ const isEmpty = ({ isWords, values }) => values.every((value) => (isWords ? valu
 function measured({ column, own, at }) {
   if (own.isWords) {
     const code = own.texts.findIndex((text) => number(text) === undefined);
-    throw new Refused("wrong-type", `The column “${own.name}” must hold numbers; line ${own.lines[code].toLocaleString("en")} holds “${own.texts[code].slice(0, 40)}”.`, "Clean the column, or choose another one for it.");
+    throw new Refused("wrong-type", gettext_noop("The column “%(name)s” must hold numbers; line %(line)s holds “%(text)s”."), gettext_noop("Clean the column, or choose another one for it."), { name: own.name, line: own.lines[code].toLocaleString("en"), text: own.texts[code].slice(0, 40) });
   }
   const { location, scale, missing } = column, { values } = own;
   return (out, numbers, d) => {
@@ -155,14 +155,14 @@ function measured({ column, own, at }) {
       const x = values[numbers[i]];
       if (x !== x) { if (missing) out[to + 1] = 1; continue; }
       const z = (x - location) / scale;
-      if (!(Math.abs(z) < 1e15)) throw new Refused("too-large", `The column “${own.name}” must lie within what its space can measure; row ${numbers[i] + 1} holds ${x}.`, "Check its unit, or leave the cell empty.");
+      if (!(Math.abs(z) < 1e15)) throw new Refused("too-large", gettext_noop("The column “%(name)s” must lie within what its space can measure; row %(row)s holds %(x)s."), gettext_noop("Check its unit, or leave the cell empty."), { name: own.name, row: numbers[i] + 1, x });
       out[to] = z;
     }
   };
 }
 
 function marked({ column, own, at }) {
-  if (own.isFull) throw new Refused("too-many-words", `The column “${own.name}” holds more than ${MOST_WORDS.toLocaleString("en")} different words; a space has at most 1,000.`, "It looks like a name or an id: choose another column.");
+  if (own.isFull) throw new Refused("too-many-words", gettext_noop("The column “%(name)s” holds more than %(most)s different words; a space has at most 1,000."), gettext_noop("It looks like a name or an id: choose another column."), { name: own.name, most: MOST_WORDS.toLocaleString("en") });
   const level = new Map(column.levels.map((text, i) => [text, i])), half = Math.SQRT1_2, { values } = own;
   const known = own.isWords ? Int32Array.from(own.texts, (text) => level.get(text) ?? -1) : new Map();
   const of = own.isWords ? (code) => (code < 0 ? -1 : known[code]) : (x) => {

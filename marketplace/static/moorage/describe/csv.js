@@ -1,6 +1,6 @@
 // A strict reader of CSV: bytes to columns in one pass, in parts, so that a large file never stands in memory as text.
 import { Column, number } from "./columns.js";
-import { Refused } from "./refused.js";
+import { gettext_noop, Refused } from "./refused.js";
 
 const PART = 4 * 2 ** 20;
 const FIRST = 2 ** 18;
@@ -11,7 +11,7 @@ const POWERS = Array.from({ length: 23 }, (_, i) => 10 ** i);
 const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export async function read(file, tell = () => {}) {
-  if (!file.size) throw new Refused("empty-file", `${file.name} is empty; a table has a header and at least 2 rows.`, "Save it again as CSV.");
+  if (!file.size) throw new Refused("empty-file", gettext_noop("%(name)s is empty; a table has a header and at least 2 rows."), gettext_noop("Save it again as CSV."), { name: file.name });
   const words = new Set();
   for (;;) {
     const table = await once(file, words, tell);
@@ -32,7 +32,7 @@ async function once(file, words, tell) {
     bytes.set(rest);
     bytes.set(part, rest.length);
     rest = bytes.subarray(table.take(bytes, end === file.size));
-    if (rest.length > LONGEST) throw new Refused("not-csv", `The row that begins in line ${table.line.toLocaleString("en")} does not end: a quoted cell is not closed.`, "Close the quote, or save the file again as CSV.");
+    if (rest.length > LONGEST) throw new Refused("not-csv", gettext_noop("The row that begins in line %(line)s does not end: a quoted cell is not closed."), gettext_noop("Close the quote, or save the file again as CSV."), { line: table.line.toLocaleString("en") });
     if (start === 0 && table.columns?.some((column) => column.isLate)) break;
     start = end;
     tell(start / file.size);
@@ -76,7 +76,7 @@ class Table {
         for (;;) {
           if (i >= size) {
             if (!isLast) return -1;
-            throw new Refused("not-csv", `The quoted cell that begins in line ${began.toLocaleString("en")} is not closed.`, "Close the quote, or save the file again as CSV.");
+            throw new Refused("not-csv", gettext_noop("The quoted cell that begins in line %(began)s is not closed."), gettext_noop("Close the quote, or save the file again as CSV."), { began: began.toLocaleString("en") });
           }
           if (b[i] === QUOTE) {
             if (i + 1 >= size && !isLast) return -1;
@@ -93,7 +93,7 @@ class Table {
           [from, to] = [0, cell.length];
         }
         while (i < size && (b[i] === SPACE || b[i] === TAB)) i++;
-        if (i < size && b[i] !== COMMA && b[i] !== LF && b[i] !== CR) throw new Refused("not-csv", `Line ${(this.line + lines).toLocaleString("en")} has text after a closing quote.`, "Write a quote inside a cell twice.");
+        if (i < size && b[i] !== COMMA && b[i] !== LF && b[i] !== CR) throw new Refused("not-csv", gettext_noop("Line %(lines)s has text after a closing quote."), gettext_noop("Write a quote inside a cell twice."), { lines: (this.line + lines).toLocaleString("en") });
       } else {
         while (i < size && b[i] !== COMMA && b[i] !== LF && b[i] !== CR) i++;
         to = i;
@@ -111,7 +111,7 @@ class Table {
     }
     if (header) this.open(header);
     else if (field !== width) {
-      throw new Refused("ragged-rows", `Line ${this.line.toLocaleString("en")} has ${field} ${field === 1 ? "cell" : "cells"}; the header has ${width}.`, "Put cells that hold commas in quotes, and give every row all its cells.");
+      throw new Refused("ragged-rows", field === 1 ? gettext_noop("Line %(line)s has 1 cell; the header has %(width)s.") : gettext_noop("Line %(line)s has %(field)s cells; the header has %(width)s."), gettext_noop("Put cells that hold commas in quotes, and give every row all its cells."), { line: this.line.toLocaleString("en"), field, width });
     } else this.n += 1;
     return this.on(b, i, lines);
   }
@@ -124,10 +124,10 @@ class Table {
   open(header) {
     const names = header.map((name, i) => name.trim() || `Unnamed: ${i}`);
     if (names.length === 1 && /[;\t]/.test(names[0])) {
-      throw new Refused("not-csv", `${this.file.name} has one column, “${names[0].slice(0, 40)}”: it seems to be separated by ${names[0].includes(";") ? "semicolons" : "tabs"}.`, "Save it with commas.");
+      throw new Refused("not-csv", names[0].includes(";") ? gettext_noop("%(name)s has one column, “%(column)s”: it seems to be separated by semicolons.") : gettext_noop("%(name)s has one column, “%(column)s”: it seems to be separated by tabs."), gettext_noop("Save it with commas."), { name: this.file.name, column: names[0].slice(0, 40) });
     }
     const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice) throw new Refused("repeated-columns", `Each column must have a name of its own; “${twice}” stands twice in the header.`, "Rename one of them.");
+    if (twice) throw new Refused("repeated-columns", gettext_noop("Each column must have a name of its own; “%(twice)s” stands twice in the header."), gettext_noop("Rename one of them."), { twice });
     this.columns = names.map((name) => new Column(name, 4096, this.words.has(name)));
   }
 
@@ -161,7 +161,7 @@ class Table {
   grow() {
     const expected = Math.ceil(1.03 * this.file.size / Math.max(1, this.read / this.n)), width = this.columns.length;
     if (Math.max(this.n, 0.75 * expected) * width > MOST_CELLS) {
-      throw new Refused("too-large", `${this.file.name} has about ${Math.round(expected * width / 1e6)} million cells; this page reads ${MOST_CELLS / 1e6} million.`, "Describe it with `moorage describe`, which reads a large file in parts, or drop a part of its rows.");
+      throw new Refused("too-large", gettext_noop("%(name)s has about %(millions)s million cells; this page reads %(most)s million."), gettext_noop("Describe it with `moorage describe`, which reads a large file in parts, or drop a part of its rows."), { name: this.file.name, millions: Math.round(expected * width / 1e6), most: MOST_CELLS / 1e6 });
     }
     this.columns.forEach((column) => column.room(Math.max(this.n + 1024, expected)));
   }
@@ -170,13 +170,13 @@ class Table {
     try {
       return text.decode(b.subarray(from, to));
     } catch {
-      throw new Refused("not-csv", `${this.file.name} is not text in UTF-8: line ${this.line.toLocaleString("en")} is not.`, "Save it as CSV (UTF-8).");
+      throw new Refused("not-csv", gettext_noop("%(name)s is not text in UTF-8: line %(line)s is not."), gettext_noop("Save it as CSV (UTF-8)."), { name: this.file.name, line: this.line.toLocaleString("en") });
     }
   }
 
   end() {
-    if (!this.columns) throw new Refused("empty-file", `${this.file.name} holds no header and no rows.`, "Save it again as CSV.");
-    if (this.n < 2) throw new Refused("too-few-rows", `${this.file.name} must have at least 2 rows under its header; it has ${this.n}.`, "Bring more rows: some hundred make a useful outline.");
+    if (!this.columns) throw new Refused("empty-file", gettext_noop("%(name)s holds no header and no rows."), gettext_noop("Save it again as CSV."), { name: this.file.name });
+    if (this.n < 2) throw new Refused("too-few-rows", gettext_noop("%(name)s must have at least 2 rows under its header; it has %(n)s."), gettext_noop("Bring more rows: some hundred make a useful outline."), { name: this.file.name, n: this.n });
     this.columns.forEach((column) => column.end(this.n));
     return { n: this.n, columns: this.columns };
   }

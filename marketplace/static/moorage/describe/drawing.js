@@ -1,4 +1,6 @@
 // Pictures as SVG, element by element: no markup from text, no inline style. Colours come from the style sheets.
+import { gettext, interpolate } from "../words.js";
+
 const WIDTH = 640, HEIGHT = 400, EDGE = 30;
 
 export function element(name, attributes = {}, ...children) {
@@ -36,8 +38,14 @@ export function cloud({ rows, points, axes }, weights) {
   const largest = Math.max(...weights), crowd = points.length <= 60 ? 1 : Math.max(0.4, Math.sqrt(60 / points.length));
   const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
   const circles = order.map((k) => { const [x, y] = place(points[k]); return element("svg:circle", { class: "one", cx: x.toFixed(1), cy: y.toFixed(1), r: Math.max(1.6, 13 * Math.sqrt(weights[k] / largest) * crowd).toFixed(1) }); });
-  const said = (axis) => (axes[axis] ? `${axis ? "Second" : "First principal component"}, ${Math.round(100 * axes[axis].share)} % of the spread (mostly ${axes[axis].names.map((name) => short(name, axis ? 12 : 20)).join(" and ")})` : "");
-  return element("svg:svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${points.length} points over your rows, in the two widest directions of your data` },
+  const said = (axis) => {
+    if (!axes[axis]) return "";
+    const [first, second] = axes[axis].names.map((name) => short(name, axis ? 12 : 20));
+    const share = axis ? gettext("Second, %(share)s % of the spread") : gettext("First principal component, %(share)s % of the spread");
+    const mostly = second === undefined ? gettext("mostly %(first)s") : gettext("mostly %(first)s and %(second)s");
+    return interpolate("%(share)s (%(mostly)s)", { share: interpolate(share, { share: Math.round(100 * axes[axis].share) }), mostly: interpolate(mostly, { first, second }) });
+  };
+  return element("svg:svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": interpolate(gettext("%(points)s points over your rows, in the two widest directions of your data"), { points: points.length }) },
     element("svg:path", { class: "axis", d: `M${EDGE} 8V${HEIGHT - EDGE}H${WIDTH - 4}`, fill: "none" }),
     element("svg:path", { class: "describe-rows", d: dots }), ...circles,
     element("svg:text", { x: (WIDTH + EDGE) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, said(0)),

@@ -1,4 +1,5 @@
 // What this page asks of the market, each request with what it sent: names and types of columns, never a row.
+import { gettext, interpolate, ngettext } from "../words.js";
 import { Refused } from "./refused.js";
 
 export class Ledger {
@@ -28,16 +29,16 @@ export class Market {
   }
 
   async spacesFor(columns) {
-    return this.ask(this.find, `The names and types of ${columns.length} columns`, JSON.stringify({ columns }));
+    return this.ask(this.find, interpolate(ngettext("The name and type of %(n)s column", "The names and types of %(n)s columns", columns.length), { n: columns.length }), JSON.stringify({ columns }));
   }
 
   async space(id) {
-    if (!this.held.has(id)) this.held.set(id, (await this.ask(`${this.address}/${encodeURIComponent(id)}`, "Asked for a space by its id")).space);
+    if (!this.held.has(id)) this.held.set(id, (await this.ask(`${this.address}/${encodeURIComponent(id)}`, gettext("Asked for a space by its id"))).space);
     return this.held.get(id);
   }
 
   async every() {
-    return (this.list ??= await this.ask(this.address, "Asked for the list of spaces"));
+    return (this.list ??= await this.ask(this.address, gettext("Asked for the list of spaces")));
   }
 
   async ask(url, what, body) {
@@ -47,9 +48,9 @@ export class Market {
       answer = await fetch(url, body === undefined ? { credentials: "omit" } : { method: "POST", body, headers: { "Content-Type": "application/json" }, credentials: "omit" });
       found = await answer.json();
     } catch {
-      throw new Refused("no-answer", "The market does not answer.", "Is the network there? Drop the file again to go on.");
+      throw new Refused("no-answer", gettext("The market does not answer."), gettext("Is the network there? Drop the file again to go on."));
     }
-    if (!answer.ok) throw new Refused(found.code ?? "refused", found.message ?? `The market answered ${answer.status}.`, found.hint ?? "");
+    if (!answer.ok) throw new Refused(found.code ?? "refused", found.message ?? interpolate(gettext("The market answered %(status)s."), { status: answer.status }), found.hint ?? "");
     return found;
   }
 }

@@ -2,19 +2,21 @@
 import { bars, cloud, element, meter } from "./drawing.js";
 import { agrees, guess } from "./guessing.js";
 import { Ledger, Market } from "./market.js";
+import { gettext, interpolate, ngettext } from "../words.js";
 
 const place = document.getElementById("describe"), form = document.getElementById("find");
 const $ = (name) => place.querySelector(`[data-part="${name}"]`);
-const STAGES = { read: "Reading your file", points: "Placing the points", weights: "Weighing every row", gauge: "Measuring how near they are", look: "Looking at what they give away" };
+const STAGES = { read: gettext("Reading your file"), points: gettext("Placing the points"), weights: gettext("Weighing every row"), gauge: gettext("Measuring how near they are"), look: gettext("Looking at what they give away") };
 const SHARES = { read: [0, 0.3], points: [0.3, 0.65], weights: [0.65, 0.82], gauge: [0.82, 0.95], look: [0.95, 1] };
+const LANGUAGE = document.documentElement.lang || "en";
 const OTHERS = 12; // spaces that are looked at when no names agree
 const ENOUGH_ROWS = 100, FEWEST_ROWS = 5;
 
 let now = null; // what is known of the file that lies here
 const fresh = (file) => ({ file, began: performance.now(), table: null, spaces: [], space: null, mapping: {}, outline: null, worker: null, ledger: new Ledger(() => ledger()) });
 
-const count = (n) => Number(n).toLocaleString("en");
-const figure = (x) => (x === undefined ? "" : Math.abs(x) >= 1e6 || (x && Math.abs(x) < 1e-3) ? x.toExponential(1) : Number(x.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 }));
+const count = (n) => Number(n).toLocaleString(LANGUAGE);
+const figure = (x) => (x === undefined ? "" : Math.abs(x) >= 1e6 || (x && Math.abs(x) < 1e-3) ? x.toExponential(1) : Number(x.toPrecision(4)).toLocaleString(LANGUAGE, { maximumSignificantDigits: 4 }));
 const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`);
 const kilo = (bytes) => (bytes < 1000 ? `${bytes} bytes` : bytes < 1e6 ? `${(bytes / 1000).toFixed(bytes < 1e4 ? 1 : 0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const say = (text) => { document.getElementById("announce").textContent = text; };
@@ -31,10 +33,10 @@ async function begin(file) {
   progress("read", 0);
   $("name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 120);
   const script = isParquet ? place.dataset.parquet : place.dataset.worker;
-  if (!(await isShut(script))) { if (mine === now) refused({ code: "open-worker", message: "This market's reader of files is served without the policy that shuts it off from the network, so your file was not read.", hint: "Tell whoever runs this market; or describe the file with `moorage describe`." }); return; }
+  if (!(await isShut(script))) { if (mine === now) refused({ code: "open-worker", message: gettext("This market's reader of files is served without the policy that shuts it off from the network, so your file was not read."), hint: gettext("Tell whoever runs this market; or describe the file with `moorage describe`.") }); return; }
   if (mine !== now) return;
   mine.worker = new Worker(script, { type: "module" });
-  mine.worker.onerror = (event) => { event.preventDefault(); if (mine === now) refused({ code: "no-worker", message: "The reader of this page could not be started.", hint: "Reload the page; or describe the file with `moorage describe`." }); };
+  mine.worker.onerror = (event) => { event.preventDefault(); if (mine === now) refused({ code: "no-worker", message: gettext("The reader of this page could not be started."), hint: gettext("Reload the page; or describe the file with `moorage describe`.") }); };
   mine.worker.onmessage = ({ data }) => { if (mine === now) hear[data.said](data); };
 }
 
@@ -77,7 +79,10 @@ function progress(stage, share) {
   if ($("stage").textContent !== `${STAGES[stage]} …`) $("stage").textContent = `${STAGES[stage]} …`;
 }
 
-function refused({ code, message, hint }) {
+function refused({ code, words, ...said }) {
+  // A worker has no catalog of words: it sends the sentence and what stands in it.
+  const message = words ? interpolate(gettext(words.message), words.values) : said.message;
+  const hint = words ? interpolate(gettext(words.hint), words.values) : said.hint;
   $("why").replaceChildren(...tick(message));
   $("next").replaceChildren(...tick(hint ?? ""));
   $("code").textContent = code;
@@ -130,7 +135,7 @@ async function settle(mine, market, found) {
   if (!spaces.length) spaces = await likely(market, found.nearest);
   if (mine !== now) return;
   mine.spaces = spaces;
-  $("space").replaceChildren(...spaces.map(({ id, name, learnwares, fits, named, needs }) => element("option", { value: id }, `${name} · ${fits ? `${learnwares} ${learnwares === 1 ? "model" : "models"}` : `${named} of ${needs} columns named`}`)));
+  $("space").replaceChildren(...spaces.map(({ id, name, learnwares, fits, named, needs }) => element("option", { value: id }, `${name} · ${interpolate(fits ? ngettext("%(learnwares)s model", "%(learnwares)s models", learnwares) : gettext("%(named)s of %(needs)s columns named"), { learnwares, named, needs })}`)));
   $("spaces").hidden = !spaces.length;
   await take();
 }
@@ -173,17 +178,17 @@ function mapping() {
   const own = inputs(), { space } = now;
   $("mapping").hidden = false;
   $("pairs").replaceChildren(...space.columns.map((theirs, i) => {
-    const select = element("select", { class: "form-select form-select-sm", id: `pair-${i}` }, element("option", { value: "" }, "Choose a column"));
+    const select = element("select", { class: "form-select form-select-sm", id: `pair-${i}` }, element("option", { value: "" }, gettext("Choose a column")));
     own.filter((column) => agrees(column, theirs)).forEach(({ name }) => select.append(element("option", { value: name }, name)));
     select.value = now.mapping[theirs.name] ?? "";
     select.addEventListener("change", () => { now.mapping[theirs.name] = select.value; lacking(); });
-    const label = element("label", { for: `pair-${i}`, class: "wrap-any" }, theirs.name, " ", element("span", { class: "small text-secondary" }, [theirs.type === "numeric" ? "numbers" : "words", theirs.unit].filter(Boolean).join(", ")));
+    const label = element("label", { for: `pair-${i}`, class: "wrap-any" }, theirs.name, " ", element("span", { class: "small text-secondary" }, [theirs.type === "numeric" ? gettext("numbers") : gettext("words"), theirs.unit].filter(Boolean).join(", ")));
     return element("li", {}, label, select);
   }));
   columns();
   lacking();
   show("known");
-  say("No space has these columns under these names. Name which of your columns stand for them.");
+  say(gettext("No space has these columns under these names. Name which of your columns stand for them."));
 }
 
 function lacking() {
@@ -192,16 +197,24 @@ function lacking() {
   const over = own.filter(({ name }) => !used.includes(name)).map(({ name }) => name);
   const wrong = open.map((theirs) => own.find(({ name, type }) => name === theirs.name && type === "categorical" && theirs.type === "numeric")).filter(Boolean);
   const lines = [
-    open.length && `Not named yet: ${some(open.map(({ name }) => name))}.`,
-    ...wrong.map(({ name, odd }) => `“${name}” must hold numbers; ${odd ? `line ${count(odd.line)} holds “${odd.text}”${odd.count > 1 ? `, and ${count(odd.count - 1)} more cells hold words` : ""}. Clean it and drop the file again.` : "yours holds words."}`),
-    twice && `“${twice}” stands for two columns; choose each once.`,
-    over.length && `Left out, since the space does not know them: ${some(over)}.`,
+    open.length && interpolate(gettext("Not named yet: %(name)s."), { name: some(open.map(({ name }) => name)) }),
+    ...wrong.map(({ name, odd }) => holdsWords(name, odd)),
+    twice && interpolate(gettext("“%(twice)s” stands for two columns; choose each once."), { twice }),
+    over.length && interpolate(gettext("Left out, since the space does not know them: %(over)s."), { over: some(over) }),
   ].filter(Boolean);
   $("lacking").replaceChildren(...lines.map((line) => element("li", {}, line)));
   $("go").disabled = Boolean(open.length || twice);
 }
 
-const some = (names) => names.slice(0, 8).join(", ") + (names.length > 8 ? ` and ${names.length - 8} more` : "");
+function holdsWords(name, odd) {
+  if (!odd) return interpolate(gettext("“%(name)s” must hold numbers; yours holds words."), { name });
+  const said = odd.count > 1
+    ? gettext("“%(name)s” must hold numbers; line %(line)s holds “%(text)s”, and %(more)s more cells hold words. Clean it and drop the file again.")
+    : gettext("“%(name)s” must hold numbers; line %(line)s holds “%(text)s”. Clean it and drop the file again.");
+  return interpolate(said, { name, line: count(odd.line), text: odd.text, more: count(odd.count - 1) });
+}
+
+const some = (names) => (names.length > 8 ? interpolate(gettext("%(names)s and %(more)s more"), { names: names.slice(0, 8).join(", "), more: names.length - 8 }) : names.join(", "));
 
 // -- the outline ----------------------------------------------------------------------------
 
@@ -224,53 +237,70 @@ function drawn() {
   show("known", "outline");
   columns();
   $("picture").replaceChildren(cloud(outline.picture, outline.weights));
-  $("summary").textContent = `${count(n)} rows became ${count(K)} weighted points of the space “${space.name}”, in ${now.seconds.toFixed(1)} s since you dropped the file.`;
-  const gauge = [[`These ${count(K)} points`, fit, "bar"], [`${count(Math.min(K, n))} random rows instead`, random, "muted"], ["Sampling alone", floor, "bar-two"]].map(([words, squared, kind]) => [words, Math.sqrt(squared), kind]);
+  $("summary").textContent = interpolate(gettext("%(rows)s rows became %(points)s weighted points of the space “%(space)s”, in %(seconds)s s since you dropped the file."), { rows: count(n), points: count(K), space: space.name, seconds: now.seconds.toFixed(1) });
+  const gauge = [[interpolate(gettext("These %(K)s points"), { K: count(K) }), fit, "bar"], [interpolate(gettext("%(n)s random rows instead"), { n: count(Math.min(K, n)) }), random, "muted"], [gettext("Sampling alone"), floor, "bar-two"]].map(([words, squared, kind]) => [words, Math.sqrt(squared), kind]);
   const most = Math.max(...gauge.map(([, value]) => value), 1e-9);
   $("gauge").replaceChildren(...gauge.map(([words, value, kind]) => element("li", {}, element("span", {}, words), meter(value / most, kind), element("span", { class: "num" }, value < 1e-4 ? value.toExponential(1) : value.toFixed(4)))));
   $("gauge-words").textContent = fit <= floor
-    ? "Distance (MMD) to your data; lower is nearer. The points miss less than sampling does, so more of them gain nothing."
-    : "Distance (MMD) to your data; lower is nearer. Sampling alone is how far so many rows lie from where they came from: more points help until theirs is below it.";
+    ? gettext("Distance (MMD) to your data; lower is nearer. The points miss less than sampling does, so more of them gain nothing.")
+    : gettext("Distance (MMD) to your data; lower is nearer. Sampling alone is how far so many rows lie from where they came from: more points help until theirs is below it.");
   $("size").textContent = kilo(new TextEncoder().encode(outline.text).length);
-  $("gap").textContent = `${exposure.gap.toFixed(2)} times as far from its nearest row as rows lie from one another`;
-  $("stands").textContent = `${count(Math.round(exposure.rowsAPoint))} rows on average, ${figure(Math.round(10 * exposure.smallest) / 10)} at least`;
+  $("gap").textContent = interpolate(gettext("%(gap)s times as far from its nearest row as rows lie from one another"), { gap: exposure.gap.toFixed(2) });
+  $("stands").textContent = interpolate(gettext("%(mean)s rows on average, %(least)s at least"), { mean: count(Math.round(exposure.rowsAPoint)), least: figure(Math.round(10 * exposure.smallest) / 10) });
   const warnings = [
-    exposure.rowsAPoint < ENOUGH_ROWS && `${Math.round(exposure.rowsAPoint)} rows a point. From ${ENOUGH_ROWS} on it is hard to tell whether a known row was among them. Take at most ${count(exposure.most)} ${exposure.most === 1 ? "point" : "points"}, or share it only with whom you trust.`,
-    exposure.copies > 0 && `${percent(exposure.copies)} of the points lie on a row. Rows that repeat many times are shown so.`,
-    exposure.smallest < FEWEST_ROWS - 1e-6 && `A point stands for ${figure(Math.round(10 * exposure.smallest) / 10)} rows only. Bring more rows, or take fewer points.`,
+    exposure.rowsAPoint < ENOUGH_ROWS && interpolate(
+      ngettext("%(rows)s rows a point. From %(enough)s on it is hard to tell whether a known row was among them. Take at most %(most)s point, or share it only with whom you trust.",
+        "%(rows)s rows a point. From %(enough)s on it is hard to tell whether a known row was among them. Take at most %(most)s points, or share it only with whom you trust.", exposure.most),
+      { rows: Math.round(exposure.rowsAPoint), enough: ENOUGH_ROWS, most: count(exposure.most) },
+    ),
+    exposure.copies > 0 && interpolate(gettext("%(copies)s of the points lie on a row. Rows that repeat many times are shown so."), { copies: percent(exposure.copies) }),
+    exposure.smallest < FEWEST_ROWS - 1e-6 && interpolate(gettext("A point stands for %(rows)s rows only. Bring more rows, or take fewer points."), { rows: figure(Math.round(10 * exposure.smallest) / 10) }),
   ].filter(Boolean);
   $("warnings").hidden = !warnings.length;
   $("warning-list").replaceChildren(...warnings.map((text) => element("li", {}, text)));
   ledger();
-  say(`${$("summary").textContent} Find what fits, or look first.`);
+  say(`${$("summary").textContent} ${gettext("Find what fits, or look first.")}`);
 }
+
+const rowsOf = (n) => interpolate(ngettext("%(n)s row", "%(n)s rows", n), { n: count(n) });
+const columnsOf = (n) => interpolate(ngettext("%(n)s column", "%(n)s columns", n), { n: count(n) });
 
 function columns() {
   const { table, file } = now, stands = new Map(Object.entries(now.space ? now.mapping : {}).map(([theirs, own]) => [own, theirs])), target = $("target").value;
-  $("file-words").textContent = `${file.name} · ${kilo(file.size)} · ${count(table.n)} rows · ${count(table.columns.length)} columns`;
+  $("file-words").textContent = [file.name, kilo(file.size), rowsOf(table.n), columnsOf(table.columns.length)].join(" · ");
   const names = table.columns.map(({ name }) => name);
   if ($("target").dataset.of !== JSON.stringify(names)) {
-    $("target").replaceChildren(element("option", { value: "" }, "Nothing: describe all columns"), ...names.map((name) => element("option", { value: name }, name)));
+    $("target").replaceChildren(element("option", { value: "" }, gettext("Nothing: describe all columns")), ...names.map((name) => element("option", { value: name }, name)));
     $("target").dataset.of = JSON.stringify(names);
     $("columns").open = names.length <= 12;
-    $("columns").querySelector("summary").textContent = `The ${count(names.length)} columns`;
+    $("columns").querySelector("summary").textContent = interpolate(ngettext("The %(n)s column", "The %(n)s columns", names.length), { n: count(names.length) });
   }
   $("rows").replaceChildren(...table.columns.map((column) => {
-    const use = column.name === target ? "to be predicted" : !now.space ? "" : !stands.has(column.name) ? "left out" : stands.get(column.name) === column.name ? "in the outline" : `as ${stands.get(column.name)}`;
-    return element("tr", {}, element("th", { scope: "row", class: "wrap-any" }, column.name), element("td", {}, column.isEmpty ? "empty" : column.type === "numeric" ? "numbers" : "words"),
-      element("td", { class: "num" }, column.missing ? percent(column.missing) : "none"), element("td", {}, ...histogram(column)), element("td", { class: "small text-secondary wrap-any" }, use));
+    const use = column.name === target ? gettext("to be predicted") : !now.space ? "" : !stands.has(column.name) ? gettext("left out") : stands.get(column.name) === column.name ? gettext("in the outline") : interpolate(gettext("as %(name)s"), { name: stands.get(column.name) });
+    return element("tr", {}, element("th", { scope: "row", class: "wrap-any" }, column.name), element("td", {}, column.isEmpty ? gettext("empty") : column.type === "numeric" ? gettext("numbers") : gettext("words")),
+      element("td", { class: "num" }, column.missing ? percent(column.missing) : gettext("none")), element("td", {}, ...histogram(column)), element("td", { class: "small text-secondary wrap-any" }, use));
   }));
 }
 
+function wordsOf({ distinct, isFull }) {
+  const said = isFull ? ngettext("over %(n)s word", "over %(n)s words", distinct) : ngettext("%(n)s word", "%(n)s words", distinct);
+  return interpolate(said, { n: count(distinct) });
+}
+
 function histogram(column) {
-  if (column.isEmpty) return ["No value in any row"];
-  if (column.type === "numeric") return [bars(column.bins, `${column.name} from ${figure(column.low)} to ${figure(column.high)}`), element("span", { class: "describe-ends" }, element("span", {}, figure(column.low)), element("span", {}, figure(column.high)))];
+  if (column.isEmpty) return [gettext("No value in any row")];
+  if (column.type === "numeric") return [bars(column.bins, interpolate(gettext("%(name)s from %(low)s to %(high)s"), { name: column.name, low: figure(column.low), high: figure(column.high) })), element("span", { class: "describe-ends" }, element("span", {}, figure(column.low)), element("span", {}, figure(column.high)))];
   const first = column.levels[0];
-  return [bars([...column.levels.map(({ share }) => share), ...new Array(Math.max(0, 10 - column.levels.length)).fill(0)], `${column.name}: ${column.distinct} different words`, "bar-two"),
-    element("span", { class: "describe-ends" }, element("span", { class: "text-truncate" }, `${first.text} ${percent(first.share)}`), element("span", {}, `${column.isFull ? "over " : ""}${count(column.distinct)} ${column.distinct === 1 ? "word" : "words"}`))];
+  return [bars([...column.levels.map(({ share }) => share), ...new Array(Math.max(0, 10 - column.levels.length)).fill(0)], interpolate(ngettext("%(name)s: %(n)s different word", "%(name)s: %(n)s different words", column.distinct), { name: column.name, n: column.distinct }), "bar-two"),
+    element("span", { class: "describe-ends" }, element("span", { class: "text-truncate" }, `${first.text} ${percent(first.share)}`), element("span", {}, wordsOf(column)))];
 }
 
 // -- what left, and what will ---------------------------------------------------------------
+
+function sentence(what, times, size) {
+  if (size) return interpolate(gettext("%(what)s: %(size)s sent."), { what, size });
+  return interpolate(times > 1 ? gettext("%(what)s, %(times)s times: nothing else sent.") : gettext("%(what)s: nothing else sent."), { what, times });
+}
 
 function ledger() {
   if (!now?.table) return;
@@ -282,13 +312,13 @@ function ledger() {
     else sent.push({ ...entry, times: 1 });
   }
   const rows = sent.map(({ what, bytes, body, times }) => {
-    const line = element("li", {}, `${what}${times > 1 ? `, ${times} times` : ""}: ${body ? `${kilo(bytes)} sent` : "nothing else sent"}.`);
-    if (body) line.append(" ", element("details", { class: "more d-inline-block align-top" }, element("summary", {}, "Show it"), element("pre", { class: "describe-body", tabindex: "0" }, body)));
+    const line = element("li", {}, sentence(what, times, body ? kilo(bytes) : ""));
+    if (body) line.append(" ", element("details", { class: "more d-inline-block align-top" }, element("summary", {}, gettext("Show it")), element("pre", { class: "describe-body", tabindex: "0" }, body)));
     return line;
   });
   const other = now.ledger.between(now.read, Infinity) - now.ledger.sent.length;
-  if (other > 0) rows.push(element("li", {}, `The browser fetched ${count(other)} ${other === 1 ? "file" : "files"} of this page itself, such as pictures: nothing sent.`));
-  if (now.outline) rows.push(element("li", { class: "text-body" }, `Find what fits will send task.json: ${kilo(new TextEncoder().encode(now.outline.text).length)}, of them no row.`));
+  if (other > 0) rows.push(element("li", {}, interpolate(ngettext("The browser fetched %(n)s file of this page itself, such as pictures: nothing sent.", "The browser fetched %(n)s files of this page itself, such as pictures: nothing sent.", other), { n: count(other) })));
+  if (now.outline) rows.push(element("li", { class: "text-body" }, interpolate(gettext("Find what fits will send task.json: %(text)s, of them no row."), { text: kilo(new TextEncoder().encode(now.outline.text).length) })));
   const open = new Set([...$("sent").querySelectorAll("li")].flatMap((line, i) => (line.querySelector("details[open]") ? [i] : [])));
   $("sent").replaceChildren(...rows);
   open.forEach((i) => { const details = $("sent").children[i]?.querySelector("details"); if (details) details.open = true; });

@@ -3,7 +3,7 @@ import { decompress } from "../../vendor/fzstd/index.mjs";
 import { parquetMetadataAsync, parquetSchema } from "../../vendor/hyparquet/src/metadata.js";
 import { parquetRead } from "../../vendor/hyparquet/src/read.js";
 import { Column } from "./columns.js";
-import { Refused } from "./refused.js";
+import { gettext_noop, Refused } from "./refused.js";
 
 const MOST_CELLS = 120e6;
 const compressors = { ZSTD: (input, size) => decompress(input, new Uint8Array(size)) };
@@ -14,19 +14,19 @@ export async function read(file, tell = () => {}) {
   try {
     metadata = await parquetMetadataAsync(source);
   } catch (error) {
-    throw new Refused("not-parquet", `${file.name} can not be read as Parquet: ${error.message.slice(0, 120)}`, "Write it again, or save it as CSV.");
+    throw new Refused("not-parquet", gettext_noop("%(name)s can not be read as Parquet: %(message)s"), gettext_noop("Write it again, or save it as CSV."), { name: file.name, message: error.message.slice(0, 120) });
   }
   const fields = parquetSchema(metadata).children, n = Number(metadata.num_rows);
-  if (n < 2) throw new Refused("too-few-rows", `${file.name} must have at least 2 rows; it has ${n}.`, "Bring more rows: some hundred make a useful outline.");
-  if (n * fields.length > MOST_CELLS) throw new Refused("too-large", `${file.name} has ${Math.round(n * fields.length / 1e6)} million cells, more than a browser should hold.`, "Describe it with `moorage describe`, which reads a large file in parts.");
+  if (n < 2) throw new Refused("too-few-rows", gettext_noop("%(name)s must have at least 2 rows; it has %(n)s."), gettext_noop("Bring more rows: some hundred make a useful outline."), { name: file.name, n });
+  if (n * fields.length > MOST_CELLS) throw new Refused("too-large", gettext_noop("%(name)s has %(millions)s million cells, more than a browser should hold."), gettext_noop("Describe it with `moorage describe`, which reads a large file in parts."), { name: file.name, millions: Math.round(n * fields.length / 1e6) });
   const columns = [];
   for (const { element, children } of fields) {
-    if (children.length) throw new Refused("unknown-type", `The column “${element.name}” holds lists or records; columns must hold numbers or words.`, "Spread them over columns of their own first.");
+    if (children.length) throw new Refused("unknown-type", gettext_noop("The column “%(name)s” holds lists or records; columns must hold numbers or words."), gettext_noop("Spread them over columns of their own first."), { name: element.name });
     const chunks = [];
     try {
       await parquetRead({ file: source, metadata, columns: [element.name], compressors, onChunk: (chunk) => chunks.push(chunk) });
     } catch (error) {
-      throw new Refused("not-parquet", `The column “${element.name}” of ${file.name} can not be read: ${error.message.slice(0, 120)}`, "Write it with snappy, zstd or no compression, or save it as CSV.");
+      throw new Refused("not-parquet", gettext_noop("The column “%(name)s” of %(name2)s can not be read: %(message)s"), gettext_noop("Write it with snappy, zstd or no compression, or save it as CSV."), { name: element.name, name2: file.name, message: error.message.slice(0, 120) });
     }
     columns.push(filled(element.name, chunks, n));
     tell(columns.length / fields.length);
@@ -53,5 +53,5 @@ function word(column, value, row) {
 function amount(name, value) {
   if (value === null || value === undefined) return NaN;
   if (typeof value === "number" || typeof value === "bigint") return Number(value);
-  throw new Refused("unknown-type", `The column “${name}” must hold numbers or words; it holds ${value instanceof Date ? "dates" : "something else"}.`, "Turn dates into numbers first, for example year, month and hour.");
+  throw new Refused("unknown-type", value instanceof Date ? gettext_noop("The column “%(name)s” must hold numbers or words; it holds dates.") : gettext_noop("The column “%(name)s” must hold numbers or words; it holds something else."), gettext_noop("Turn dates into numbers first, for example year, month and hour."), { name });
 }

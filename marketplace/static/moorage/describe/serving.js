@@ -2,7 +2,7 @@
 import { encoded, summary } from "./columns.js";
 import { exposure, picture } from "./exposure.js";
 import { reduce } from "./reduce.js";
-import { Refused } from "./refused.js";
+import { gettext_noop, Refused } from "./refused.js";
 import { specification } from "./specification.js";
 
 const FARTHEST = 1e4; // specs.specification.MAX_COORDINATE
@@ -31,7 +31,7 @@ export function serve(read) {
     const outline = reduce(rows, { sigma: space.kernel.sigma, points, seed, tell });
     const far = outline.points.findIndex((z) => Math.abs(z) > FARTHEST);
     if (far >= 0) {
-      throw new Refused("implausible-points", `Rows lie more than ${FARTHEST.toLocaleString("en")} scales from the centre of this space in the column “${rows.names[far % rows.d]}”.`, "Check its unit: the space measures it in another one.");
+      throw new Refused("implausible-points", gettext_noop("Rows lie more than %(farthest)s scales from the centre of this space in the column “%(column)s”."), gettext_noop("Check its unit: the space measures it in another one."), { farthest: FARTHEST.toLocaleString("en"), column: rows.names[far % rows.d] });
     }
     tell("look", 0);
     return { outline, exposure: exposure(rows, outline), picture: picture(rows, outline) };
@@ -45,6 +45,7 @@ export function serve(read) {
       postMessage({
         said: "refused", code: isOurs ? error.code : isMemory ? "too-large" : "not-readable",
         message: isOurs ? error.message : isMemory ? "This file does not fit into the memory of this page." : `The file can not be read: ${error.message}`,
+        words: isOurs ? error.words : { message: isMemory ? gettext_noop("This file does not fit into the memory of this page.") : gettext_noop("The file can not be read: %(why)s"), hint: gettext_noop("Describe it with `moorage describe` instead, or drop a part of its rows."), values: { why: error.message } },
         hint: isOurs ? error.hint : "Describe it with `moorage describe` instead, or drop a part of its rows.",
       });
     }

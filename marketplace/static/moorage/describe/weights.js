@@ -1,5 +1,5 @@
 // The best weights for points that stand: min w'Aw - 2 c'w over w >= 0, exactly.
-import { Refused } from "./refused.js";
+import { gettext_noop, Refused } from "./refused.js";
 import { gram, times } from "./kernels.js";
 
 const MOST_MASS = 1.05; // specs.rkme.MAX_MASS
@@ -10,7 +10,7 @@ export function solveWeights(Z, K, d, c, sigma, least = 0) {
   const A = gram(Z, K, d, sigma);
   let w = nonNegative(A, c, K);
   const kept = [...w.keys()].filter((k) => w[k] > Math.max(1e-9, 0.5 * least));
-  if (!kept.length) throw new Refused("not-reducible", "The rows lie too far apart for this space: no point stands for two of them.", "Bring more rows, or check the units of the columns.");
+  if (!kept.length) throw new Refused("not-reducible", gettext_noop("The rows lie too far apart for this space: no point stands for two of them."), gettext_noop("Bring more rows, or check the units of the columns."));
   const points = new Float64Array(kept.length * d);
   kept.forEach((k, i) => points.set(Z.subarray(k * d, k * d + d), i * d));
   const B = part(A, K, kept), e = Float64Array.from(kept, (k) => c[k]);
