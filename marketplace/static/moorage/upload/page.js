@@ -3,10 +3,11 @@
 import { recognise } from "./kinds.js";
 import * as memory from "./memory.js";
 import { call, Refusal, Sending } from "./sending.js";
+import { gettext, interpolate, ngettext } from "../words.js";
 
 const FORMAT = "moorage.learnware/1";
 const FIELDS = ["name", "version", "title", "task", "target", "classes", "unit", "takes", "architecture", "licence", "card", "owner", "visibility"];
-const KINDS = { model: "Model", specification: "Specification", manifest: "Manifest", statistics: "Statistics" };
+const KINDS = { model: gettext("Model"), specification: gettext("Specification"), manifest: gettext("Manifest"), statistics: gettext("Statistics") };
 const FIELD_OF = { "output.target": "target", "output.classes": "classes", "output.unit": "unit", "output.kind": "task", "input.takes": "takes", "model.architecture": "architecture", "model.format": "model" };
 const CHECK_AFTER_MS = 400;
 const SAVE_AFTER_MS = 1000;
@@ -26,7 +27,7 @@ let asked = 0;
 const one = (selector) => form.querySelector(selector);
 const control = (name) => form.elements[name];
 const size = (bytes) => {
-  const units = ["bytes", "kB", "MB", "GB"];
+  const units = [gettext("bytes"), "kB", "MB", "GB"];
   let at = 0;
   while (bytes >= 1000 && at < units.length - 1) { bytes /= 1000; at += 1; }
   return `${at ? bytes.toFixed(1) : bytes} ${units[at]}`;
@@ -53,7 +54,7 @@ async function recogniseAll(files) {
     try {
       found = await recognise(file);
     } catch {
-      found = { problem: { message: `${file.name} can not be read.`, fix: "Choose a file, not a folder, and one that is still there." } };
+      found = { problem: { message: interpolate(gettext("%(name)s can not be read."), { name: file.name }), fix: gettext("Choose a file, not a folder, and one that is still there.") } };
     }
     if (found.problem) strays.push({ name: file.name, size: file.size, ...found.problem });
     else await fill(found, file);
@@ -74,7 +75,7 @@ async function fill({ kind, format, document: content }, file) {
   }
   const slot = { kind, file, format, name: file.name, size: file.size, state: "hashing", done: 0, document: content };
   if (file.size > Number(said.max)) {
-    strays.push({ kind, name: file.name, size: file.size, message: `${file.name} has ${size(file.size)}; a file may have ${size(Number(said.max))}.`, fix: "Offer a smaller one." });
+    strays.push({ kind, name: file.name, size: file.size, message: interpolate(gettext("%(name)s has %(file)s; a file may have %(said)s."), { name: file.name, file: size(file.size), said: size(Number(said.max)) }), fix: gettext("Offer a smaller one.") });
     return;
   }
   if (held?.url && ["waiting", "sending", "paused", "failed"].includes(held.state)) slot.expected = held;
@@ -87,11 +88,11 @@ function hash(slot) {
   const worker = new Worker(said.hashing, { type: "module" });
   slot.stop = () => worker.terminate();
   const over = () => { worker.terminate(); delete slot.stop; };
-  worker.onerror = () => { over(); fail(slot, "could not be hashed.", "Reload the page and drop it again."); };
+  worker.onerror = () => { over(); fail(slot, interpolate(gettext("%(name)s could not be hashed."), { name: slot.name }), gettext("Reload the page and drop it again.")); };
   worker.onmessage = ({ data }) => {
     if (data.unreadable) {
       over();
-      fail(slot, "can not be read any more.", "Drop it again.");
+      fail(slot, interpolate(gettext("%(name)s can not be read any more."), { name: slot.name }), gettext("Drop it again."));
     } else if (data.sha256) {
       over();
       slot.sha256 = data.sha256;
@@ -110,7 +111,7 @@ async function hashed(slot) {
   if (begun && begun.sha256 !== slot.sha256) {
     slots[slot.kind] = begun;
     begun.state = begun.state === "sending" ? "paused" : begun.state;
-    strays.push({ kind: slot.kind, name: slot.name, size: slot.size, message: `${slot.name} is another file than ${begun.name}, whose upload has begun: their SHA-256 differ.`, fix: `Drop ${begun.name} again, or cancel its upload first.` });
+    strays.push({ kind: slot.kind, name: slot.name, size: slot.size, message: interpolate(gettext("%(name)s is another file than %(name2)s, whose upload has begun: their SHA-256 differ."), { name: slot.name, name2: begun.name }), fix: interpolate(gettext("Drop %(name)s again, or cancel its upload first."), { name: begun.name }) });
     draw();
     return;
   }
@@ -164,7 +165,7 @@ async function go(slot) {
     slot.state = ended;
     if (ended === "done") memory.forget(slot.url);
   } catch (error) {
-    fail(slot, error.message, error.hint || "Try again.");
+    fail(slot, `${slot.name} ${error.message}`, error.hint || gettext("Try again."));
   }
   draw();
   saveSoon();
@@ -209,7 +210,7 @@ function draw() {
 }
 
 function paint(row, item) {
-  const [words, look] = item.message ? [`${item.state === "failed" ? `${item.name} ` : ""}${item.message}`, "bad"] : state(item);
+  const [words, look] = item.message ? [item.message, "bad"] : state(item);
   row.className = `is-${look}`;
   row.querySelector("[data-name]").textContent = `${item.kind && item.state ? `${KINDS[item.kind]}: ` : ""}${item.name}`;
   row.querySelector("[data-size]").textContent = size(item.size);
@@ -222,21 +223,21 @@ function paint(row, item) {
   const bar = row.querySelector("progress");
   bar.hidden = !["hashing", "sending", "paused", "waiting"].includes(item.state);
   bar.value = bar.hidden ? 0 : (item.done ?? 0) / item.size;
-  bar.setAttribute("aria-label", `${item.state === "hashing" ? "Hashing" : "Sending"} ${item.name}`);
+  bar.setAttribute("aria-label", interpolate(item.state === "hashing" ? gettext("Hashing %(name)s") : gettext("Sending %(name)s"), { name: item.name }));
   const may = { pause: item.state === "sending", resume: item.state === "paused" || (item.state === "failed" && item.file && item.sha256), cancel: Boolean(item.url) && item.state !== "done", remove: !item.url || item.state === "done" };
   for (const [name, allowed] of Object.entries(may)) row.querySelector(`[data-do=${name}]`).hidden = !allowed;
 }
 
 function state(item) {
-  if (item.kind === "manifest") return [item.file ? "Read; its words stand below." : "Kept in the draft.", "good"];
-  if (item.state === "hashing") return [`Hashing, ${percent(item)} %`, "busy"];
-  if (item.state === "looking") return ["Asking whether the market has it.", "busy"];
-  if (item.state === "ready") return [before.problems.length ? "Ready. It is sent once what is wrong is mended." : "Ready.", "busy"];
-  if (item.state === "sending") return [item.waits ? `The line broke at ${percent(item)} %; trying again.` : `Sending, ${percent(item)} %`, "busy"];
-  if (item.state === "paused") return [`Paused at ${percent(item)} %`, "busy"];
-  if (item.state === "waiting") return [`Continue upload of ${item.name}, ${percent(item)} %: drop the file again.`, "wait"];
-  if (item.known) return ["The market has it already; nothing is sent.", "good"];
-  return [`Arrived, SHA-256 ${item.sha256.slice(0, 12)}…`, "good"];
+  if (item.kind === "manifest") return [item.file ? gettext("Read; its words stand below.") : gettext("Kept in the draft."), "good"];
+  if (item.state === "hashing") return [interpolate(gettext("Hashing, %(item)s %"), { item: percent(item) }), "busy"];
+  if (item.state === "looking") return [gettext("Asking whether the market has it."), "busy"];
+  if (item.state === "ready") return [before.problems.length ? gettext("Ready. It is sent once what is wrong is mended.") : gettext("Ready."), "busy"];
+  if (item.state === "sending") return [item.waits ? interpolate(gettext("The line broke at %(item)s %; trying again."), { item: percent(item) }) : interpolate(gettext("Sending, %(item)s %"), { item: percent(item) }), "busy"];
+  if (item.state === "paused") return [interpolate(gettext("Paused at %(item)s %"), { item: percent(item) }), "busy"];
+  if (item.state === "waiting") return [interpolate(gettext("Continue upload of %(name)s, %(item)s %: drop the file again."), { name: item.name, item: percent(item) }), "wait"];
+  if (item.known) return [gettext("The market has it already; nothing is sent."), "good"];
+  return [interpolate(gettext("Arrived, SHA-256 %(sha256)s…"), { sha256: item.sha256.slice(0, 12) }), "good"];
 }
 
 function listen(row, item) {
@@ -310,15 +311,15 @@ function architecture() {
 
 function missing() {
   const found = [];
-  if (!slots.model) found.push({ field: "files", message: "The model file is missing.", fix: "Drop a safetensors, skops or ONNX file." });
-  if (!slots.specification && !said.kept) found.push({ field: "files", message: "The specification is missing.", fix: "Make one where your data is with `moorage describe data.csv`, and drop it." });
+  if (!slots.model) found.push({ field: "files", message: gettext("The model file is missing."), fix: "Drop a safetensors, skops or ONNX file." });
+  if (!slots.specification && !said.kept) found.push({ field: "files", message: gettext("The specification is missing."), fix: gettext("Make one where your data is with `moorage describe data.csv`, and drop it.") });
   return found;
 }
 
 function local() {
   const named = slots.manifest?.document?.model?.sha256, model = slots.model;
   if (!named || !model?.sha256 || named === model.sha256) return [];
-  return [{ field: "files", message: `learnware.json names another model file: SHA-256 ${String(named).slice(0, 12)}…; ${model.name} has ${model.sha256.slice(0, 12)}….`, fix: "Drop the model that it names, or the learnware.json of this one." }];
+  return [{ field: "files", message: interpolate(gettext("learnware.json names another model file: SHA-256 %(named)s…; %(name)s has %(sha256)s…."), { named: String(named).slice(0, 12), name: model.name, sha256: model.sha256.slice(0, 12) }), fix: gettext("Drop the model that it names, or the learnware.json of this one.") }];
 }
 
 let checking = Promise.resolve();
@@ -338,7 +339,7 @@ async function checkOnce() {
     const body = { manifest, specification, statistics: Boolean(slots.statistics), visibility: control("visibility").value };
     problems = (await call("POST", said.check, csrf, body)).problems;
   } catch (error) {
-    problems = error instanceof Refusal ? error.problems ?? [{ field: "", message: error.message, fix: error.hint }] : [{ field: "", message: "The market did not answer.", fix: "It is asked again when you change something." }];
+    problems = error instanceof Refusal ? error.problems ?? [{ field: "", message: error.message, fix: error.hint }] : [{ field: "", message: gettext("The market did not answer."), fix: gettext("It is asked again when you change something.") }];
   }
   if (turn !== asked) { await checking; return; } // a newer one knows more
   if (!slots.model?.sha256) problems = problems.filter(({ field }) => !/^model\b/.test(field));
@@ -386,7 +387,7 @@ function list(problems) {
   const text = items.map((item) => item.textContent).join("");
   if (panel.dataset.text !== text) {
     panel.dataset.text = text;
-    panel.querySelector("[data-title]").textContent = problems.length === 1 ? "One thing to mend" : `${problems.length} things to mend`;
+    panel.querySelector("[data-title]").textContent = interpolate(ngettext("One thing to mend", "%(n)s things to mend", problems.length), { n: problems.length });
     panel.querySelector("ol").replaceChildren(...items);
   }
   panel.hidden = !problems.length;
@@ -397,7 +398,7 @@ function list(problems) {
 let saving = Promise.resolve();
 
 function save() {
-  saving = saving.then(write).catch((error) => { one("[data-draft-said]").textContent = `The draft is not kept: ${error.message}`; });
+  saving = saving.then(write).catch((error) => { one("[data-draft-said]").textContent = interpolate(gettext("The draft is not kept: %(message)s"), { message: error.message }); });
   return saving;
 }
 
@@ -419,7 +420,7 @@ async function write() {
     history.replaceState(null, "", kept.url);
   }
   for (const { url } of kept.uploads) memory.belongs(url, draft);
-  one("[data-draft-said]").textContent = "Kept as a draft.";
+  one("[data-draft-said]").textContent = gettext("Kept as a draft.");
 }
 
 async function restore() {
@@ -465,7 +466,7 @@ const buttonWords = one("[data-offer-words]");
 
 function drawButton() {
   const busy = offering && !offered && Object.values(slots).some(({ state: now }) => ["hashing", "looking", "sending"].includes(now));
-  buttonWords.textContent = busy ? "It is offered as soon as all has arrived" : offered ? "Offering" : "Offer it";
+  buttonWords.textContent = busy ? gettext("It is offered as soon as all has arrived") : offered ? gettext("Offering") : gettext("Offer it");
   button.toggleAttribute("aria-busy", offered);
   if (offered) button.setAttribute("aria-busy", "true");
 }
@@ -558,4 +559,4 @@ function prepare() {
 
 prepare();
 draw();
-restore().catch((error) => { one("[data-draft-said]").textContent = `What was kept can not be read: ${error.message}`; });
+restore().catch((error) => { one("[data-draft-said]").textContent = interpolate(gettext("What was kept can not be read: %(message)s"), { message: error.message }); });

@@ -1,5 +1,7 @@
 // One file on its way to the market by tus 1.0: in parts, each with its checksum; goes on after a pause, a lost line or an error of the server.
 
+import { gettext, interpolate } from "../words.js";
+
 const PART = 4 * 2 ** 20;
 const TRIES = 10;
 const LONGEST_WAIT_MS = 30_000;
@@ -11,7 +13,7 @@ const words = (text) => base64(new TextEncoder().encode(text));
 // What the market said when it refused: {code, message, hint, fields, problems}.
 export class Refusal extends Error {
   constructor(status, said) {
-    super(said.message ?? `The market answered ${status}.`);
+    super(said.message ?? interpolate(gettext("The market answered %(status)s."), { status }));
     Object.assign(this, { status, code: said.code ?? "", hint: said.hint ?? "", problems: said.problems ?? null });
   }
 }
@@ -93,7 +95,7 @@ export class Sending {
         if (request.status < 300) resolve({ offset: request.getResponseHeader("Upload-Offset"), location: request.getResponseHeader("Location") });
         else reject(new Refusal(request.status, parsed(request.responseText)));
       };
-      request.onerror = request.onabort = () => reject(new Error("The line to the market broke."));
+      request.onerror = request.onabort = () => reject(new Error(gettext("The line to the market broke.")));
       request.send(body);
     });
   }
