@@ -238,6 +238,14 @@ class Cell:
             return not self.is_told_apart
         return _within(self.errors(self.ours) - self.errors(self.rivals[self.best]))
 
+    def would_be_held_by(self, way: str) -> bool:
+        """The same of a rival in our place: best, or within one standard error of the best of the others and ours."""
+        others = {name: losses for name, losses in self.rivals.items() if name != way} | {"ours": self.ours}
+        best = min(others, key=lambda name: self.error(others[name]))
+        if not self.n:
+            return _within(self.rivals[way].mean(axis=0) - others[best].mean(axis=0))
+        return _within(self.errors(self.rivals[way]) - self.errors(others[best]))
+
     @property
     def is_told_apart(self) -> bool:
         """Whether the best rival is ahead by more than one standard error over the unused rows."""
@@ -354,7 +362,7 @@ def rows_of(cells: list[Cell]) -> list[Row]:
         lost = [c for c in part if not c.is_held]
         said = ", ".join(f"{c.case.natural.name}/{c.case.requester}/{c.n} to {c.best} by {c.error(c.ours) / c.error(c.rivals[c.best]) - 1:.1%}{'' if c.is_told_apart else ' (not told apart)'}" for c in lost)
         rows.append(Row(f"all cells {what}", "share held", "", 1 - len(lost) / len(part), limit=1.0, note=f"{len(part)} cells, {sum(c.is_told_apart for c in lost)} lost and told apart: {said or 'none'}"))
-        rows += _against(what, part)
+        rows += _against(what, part) + _in_our_place(what, part)
     return rows
 
 
@@ -371,6 +379,13 @@ def _against(what: str, cells: list[Cell]) -> list[Row]:
                 ratios.setdefault(way, []).append(cell.error(cell.ours) / error)
     return [Row(f"all cells {what}, against {way}", "geometric mean of the errors' ratios", "", float(np.exp(np.mean(np.log(found)))), peer=1.0, note=f"{len(found)} cells")
             for way, found in sorted(ratios.items())]
+
+
+def _in_our_place(what: str, cells: list[Cell]) -> list[Row]:
+    """The share of cells that each rival would hold by the rule that ours is held to."""
+    ours = float(np.mean([cell.is_held for cell in cells]))
+    found = {way: [cell.would_be_held_by(way) for cell in cells if way in cell.rivals] for way in dict.fromkeys(way for cell in cells for way in cell.rivals)}
+    return [Row(f"all cells {what}, held by {way} by the same rule", "share held", "", ours, peer=float(np.mean(held)), note=f"{sum(held)} of {len(held)} cells") for way, held in found.items()]
 
 
 def _saved(name: str, cells: list[Cell]) -> list[Row]:
