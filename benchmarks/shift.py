@@ -164,7 +164,8 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     torch.set_num_threads(1)
     seeds = arguments.seeds or (1 if arguments.quick else 5)
     rows = []
-    for setting in SETTINGS[:1] if arguments.quick else SETTINGS:
+    wanted = arguments.settings.split(",") if arguments.settings else [setting.name for setting in SETTINGS[: 1 if arguments.quick else None]]
+    for setting in (setting for setting in SETTINGS if setting.name in wanted):
         began, found = time.monotonic(), []
         for seed in range(seeds):
             found.append(measured(setting, seed))
@@ -194,5 +195,9 @@ def _rows(setting: Setting, found: list[dict[str, Any]]) -> list[Row]:
     return rows
 
 
+def more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--settings", default="", help=f"names with commas (all: {','.join(setting.name for setting in SETTINGS)})")
+
+
 if __name__ == "__main__":
-    main("shift", run, doc=__doc__, packages=("torch", "numpy"))
+    main("shift", run, doc=__doc__, more=more, packages=("torch", "numpy"))
