@@ -15,12 +15,14 @@ from tests.journeys.browser import opened
 
 HERE = Path(__file__).parent
 DESCRIBE = HERE.parents[1] / "marketplace" / "static" / "moorage" / "describe"
+WORDS = DESCRIBE.parent / "words.js"
 VECTORS = json.loads(make.FILE.read_text())
 CASES = pytest.mark.parametrize("name", sorted(VECTORS))
 
 
 def in_node(folder: Path) -> dict:
     shutil.copytree(DESCRIBE, folder / "describe")
+    shutil.copy(WORDS, folder)
     shutil.copy(HERE / "conform.js", folder)
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "run.js").write_text(
@@ -35,6 +37,7 @@ def in_node(folder: Path) -> dict:
 def in_chromium() -> dict:
     files = {"/": "<!doctype html><title>Conformance</title>", "/conform.js": (HERE / "conform.js").read_text()}
     files |= {f"/describe/{path.name}": path.read_text() for path in DESCRIBE.glob("*.js")}
+    files["/words.js"] = WORDS.read_text()
 
     def answer(route) -> None:
         path = route.request.url.removeprefix("http://conformance.test")
