@@ -1,8 +1,15 @@
-"""Cards and comments: a stranger's Markdown as HTML that is safe to show. A card is rendered once, when it is written."""
+"""Cards and comments: a stranger's Markdown as HTML that is safe to show. A card is rendered once, when it is written, and kept with what made it.
+
+The parser looks for the end of each bracket and each emphasis that begins, so 64 kB of `![` would keep it busy for seconds. What has more beginnings
+than a card has use for is shown as the plain text that it is.
+"""
 
 import base64
 import binascii
+import re
 import struct
+from html import escape
+from importlib.metadata import version
 
 import nh3
 from markdown_it import MarkdownIt
@@ -12,6 +19,11 @@ from markdown_it.token import Token
 PICTURE = "data:image/png;base64,"
 MAX_PICTURE = 48 * 1024  # bytes of a PNG that stands in a card
 MAX_SIDE = 2_000  # pixels: a small file can claim a huge picture
+MADE = f"1; markdown-it-py {version('markdown-it-py')}; nh3 {version('nh3')}"  # what rendered; the first number is this file's own, to be raised with its rules
+TANGLES = (  # (what begins something that must be looked for, how many times it may)
+    (re.compile(r"\["), 3_000), (re.compile(r"\*+|_+|~+"), 6_000), (re.compile(r"`+"), 4_000), (re.compile(r"\|"), 12_000), (re.compile(r"<"), 6_000),
+    (re.compile(r"^ {0,3}\[[^\]\n]*\]:", re.MULTILINE), 500), (re.compile(r"^[ \t]*(?:[-+*>]|\d+[.)])[ \t]", re.MULTILINE), 6_000), (re.compile(r"\n"), 12_000),
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre",
@@ -30,7 +42,14 @@ def comment(words: str) -> str:
     return _render(words, shift=3, pictures=False)
 
 
+def is_tangled(words: str) -> bool:
+    """Whether a text has so many beginnings of brackets, emphasis or tables that parsing it would take longer than a page may."""
+    return any(sum(1 for _ in pattern.finditer(words)) > most for pattern, most in TANGLES)
+
+
 def _render(words: str, *, shift: int, pictures: bool) -> str:
+    if is_tangled(words):
+        return f"<pre>{escape(words, quote=False)}</pre>"
     return nh3.clean(
         _markdown.render(words, {"shift": shift, "pictures": pictures}),
         tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_kept, url_schemes={"http", "https", "mailto", "data"},

@@ -26,6 +26,7 @@ FACETS = {  # key in the address -> its title, in the order of the page
     "access": gettext_lazy("Access"),
 }
 SAID = {
+    "task": {"classification": gettext_lazy("classification"), "regression": gettext_lazy("regression")},
     "merge": {"yes": gettext_lazy("Can be merged"), "no": gettext_lazy("Stays as it is")}, "access": {"open": gettext_lazy("Open"), "gated": gettext_lazy("Gated: ask its owner")},
     "size": {words: gettext_lazy(words) for _, words in shelf.SIZES}, "parameters": {words: gettext_lazy(words) for _, words in shelf.PARAMETERS},
 }

@@ -54,6 +54,7 @@ class Learnware(models.Model):
     is_gated = models.BooleanField(default=False)  # everybody sees it; its files and its use are for those whom the owner lets in
     card = models.TextField(blank=True)  # Markdown that stands in for the card of its versions, which do not change
     card_html = models.TextField(blank=True)
+    card_made = models.CharField(max_length=120, blank=True)  # what rendered card_html
     card_edited = models.DateTimeField(null=True, blank=True)
     likes_count = models.PositiveIntegerField(default=0)
     created = models.DateTimeField(auto_now_add=True)
@@ -265,6 +266,7 @@ class Version(models.Model):
     manifest = models.JSONField()
     report = models.JSONField(default=dict)  # what the check found
     card_html = models.TextField(blank=True)
+    card_made = models.CharField(max_length=120, blank=True)
     words = models.TextField(blank=True)  # lower-case text that free-text search looks through
 
     model = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="model_of")

@@ -15,8 +15,8 @@ from django.utils.translation import get_language, gettext, gettext_lazy
 import specs
 import storage
 from marketplace import plots
-from marketplace.catalog import picturing
-from marketplace.catalog.models import Version
+from marketplace.catalog import cards, picturing
+from marketplace.catalog.models import Learnware, Version
 from reuse.manifest import STATISTICS
 from specs.privacy import ENOUGH_ROWS
 
@@ -35,6 +35,14 @@ FORMATS = {  # what a format means for whoever downloads it
     "lightgbm": gettext_lazy("boosted trees as text, numbers only"),
     "predictor": gettext_lazy("an ensemble made by a reuse job"),
 }
+
+
+def renew_card(row: Version | Learnware) -> None:
+    """Make the HTML of a card again, and keep it, where an older sanitiser made it."""
+    words = row.card if isinstance(row, Learnware) else row.manifest.get("card", "")
+    if row.card_html and row.card_made != cards.MADE:
+        row.card_html, row.card_made = cards.render(words), cards.MADE
+        type(row).objects.filter(pk=row.pk).update(card_html=row.card_html, card_made=row.card_made)
 
 
 @lru_cache(maxsize=64)

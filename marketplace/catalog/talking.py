@@ -1,9 +1,11 @@
 """What people say of a learnware: likes, comments, the owner's card, reports and what a moderator decides."""
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
@@ -20,6 +22,7 @@ from reuse.manifest import MAX_CARD
 
 log = logging.getLogger(__name__)
 A_MINUTE = 30  # comments and, apart from them, reports that one person may write
+PREVIEWS_A_MINUTE = 20
 MAX_COMMENT, MAX_WORDS = 5_000, 2_000
 
 
@@ -51,6 +54,15 @@ def _liked(learnware: Learnware, change: int) -> int:
 # --- the owner's card -------------------------------------------------------------------------
 
 
+def preview(by: User, card: str) -> str:
+    """A card as it would be shown; nothing is kept. Raises Refused for whoever asks more often than one writes."""
+    key = f"card-preview:{by.pk}:{int(time.time()) // 60}"
+    cache.add(key, 0, 120)
+    if cache.incr(key) > PREVIEWS_A_MINUTE:
+        raise Refused("too-many-requests", f"A card is shown at most {PREVIEWS_A_MINUTE} times a minute before it is saved.", hint="Wait a minute, or save it.", status=429)
+    return cards.render(card)
+
+
 @transaction.atomic
 def write_card(learnware: Learnware, by: User, card: str) -> None:
     """Put a card in place of those of the versions; an empty one gives way to them again. Search by words follows what is shown."""
@@ -60,8 +72,8 @@ def write_card(learnware: Learnware, by: User, card: str) -> None:
     if len(card) > MAX_CARD:
         raise Refused("card-too-long", f"A card has at most {MAX_CARD:,} characters; this one has {len(card):,}.", hint="Shorten it.", fields={"card": "Too long."})
     learnware.card, learnware.card_html = card, cards.render(card) if card else ""
-    learnware.card_edited = timezone.now() if card else None
-    learnware.save(update_fields=["card", "card_html", "card_edited"])
+    learnware.card_edited, learnware.card_made = timezone.now() if card else None, cards.MADE if card else ""
+    learnware.save(update_fields=["card", "card_html", "card_made", "card_edited"])
     for version in learnware.versions.select_related("space"):
         words = services.words(learnware.owner, version.manifest, version.space, learnware.card)
         Version.objects.filter(pk=version.pk).update(words=words)

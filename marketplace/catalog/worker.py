@@ -118,7 +118,7 @@ def _finish(version: Version, token: str, *, report: dict | None = None, refusal
     with transaction.atomic():
         won = Version.objects.filter(pk=version.pk, token=token, status=Version.Status.CHECKING).update(
             status=status, refusal=refusal, report=report or {}, merge_family=(report or {}).get("merge_family", ""),
-            card_html=card_html, checked=timezone.now(), lease_until=None,
+            card_html=card_html, card_made=cards.MADE if card_html else "", checked=timezone.now(), lease_until=None,
         )
         if won and not refusal:
             version.learnware.promote()

@@ -9,7 +9,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
 register = template.Library()
 
@@ -24,6 +24,8 @@ STATUS_LOOKS = {  # status -> (class, icon, word)
     "failed": ("tagged-bad", "x-circle", gettext_lazy("failed")),
     "cancelled": ("", "slash-circle", gettext_lazy("cancelled")),
 }
+# Values of manifests and spaces that pages show with {% translate %}, named for `makemessages`.
+SHOWN = (gettext_noop("classification"), gettext_noop("regression"), gettext_noop("numeric"), gettext_noop("categorical"), gettext_noop("table"), gettext_noop("text"), gettext_noop("image"))
 COUNTED = {  # words beside a count that stands in a long list, where a block of the template for each would cost too much
     "used": lambda n: ngettext("Used in %(n)s job", "Used in %(n)s jobs", n) % {"n": n},
     "uses": lambda n: ngettext("use in jobs", "uses in jobs", n),

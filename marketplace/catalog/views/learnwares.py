@@ -47,6 +47,8 @@ def _seen(request: HttpRequest, owner: str, name: str) -> QuerySet[Version]:
 
 def _show(request: HttpRequest, version: Version) -> HttpResponse:
     learnware = version.learnware
+    showing.renew_card(version)
+    showing.renew_card(learnware)
     stands = access.page_of(request.user, version)
     versions = _numbered(Version.objects.visible_to(request.user).filter(learnware=learnware).defer("manifest", "report", "words", "card_html"))
     graph = lineage.of(version, request.user)

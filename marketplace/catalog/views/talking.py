@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from marketplace.accounts.forms import Styled
 from marketplace.accounts.services import may_write
-from marketplace.catalog import cards, talking
+from marketplace.catalog import talking
 from marketplace.catalog.access_api import seen
 from marketplace.catalog.models import Comment, Learnware, Report, Version
 from marketplace.catalog.views.learnwares import discussion
@@ -170,7 +170,10 @@ def card(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             talking.write_card(learnware, request.user, written)
             messages.success(request, gettext("The card is changed.") if learnware.card else gettext("Each version shows its own card again."))
             return redirect(learnware)
-        preview = cards.render(written)
+        try:
+            preview = talking.preview(request.user, written)
+        except Refused as refusal:
+            form.add_error("card", f"{refusal.message} {refusal.hint}")
     context = {"learnware": learnware, "form": form, "preview": preview}
     if request.htmx:
         return render(request, "catalog/_card_preview.html", context)

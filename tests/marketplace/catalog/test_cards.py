@@ -4,9 +4,13 @@ import base64
 import struct
 import zlib
 
+import numpy as np
 import pytest
 
-from marketplace.catalog import cards
+from marketplace.catalog import cards, talking
+from marketplace.catalog.models import Version
+from marketplace.errors import Refused
+from tests.marketplace.rows import homes, offered, table
 
 
 def png(width: int = 2, height: int = 2) -> str:
@@ -62,3 +66,32 @@ def test_a_picture_that_is_too_large_or_none_gives_way_to_its_words(source):
 
 def test_a_comment_has_no_pictures():
     assert cards.comment(f"![a]({png()})") == "<p>[picture: a]</p>\n"
+
+
+@pytest.mark.parametrize("unit", ["[", "![", "[*", "*a ", "*_", "`a", "a|b\n", "[a](", "<a ", "\n", "[x]: /y\n", "***a", "[`"])
+def test_what_would_keep_the_parser_busy_is_shown_as_the_text_that_it_is(unit):
+    card = unit * (64 * 1024 // len(unit))
+    assert cards.is_tangled(card)
+    assert cards.render(card).startswith("<pre>") and "<a " not in cards.render(card)
+
+
+def test_a_long_ordinary_card_is_not_tangled():
+    part = "## Heading\n\nSome *words*, a [link](https://example.org), `code` and **more** words of a paragraph that goes on.\n\n- one\n- two\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n"
+    card = (part * 500)[: 64 * 1024]
+    assert not cards.is_tangled(card) and "<h3>Heading</h3>" in cards.render(card)
+
+
+def test_a_card_that_an_older_sanitiser_made_is_made_again(client, alice):
+    version = offered(alice, "flats", homes(), table(np.random.default_rng(0), 0.0))
+    Version.objects.filter(pk=version.pk).update(card_html="<p>old <b onclick=x>rules</b></p>", card_made="0; markdown-it-py 1; nh3 0")
+    page = client.get(version.get_absolute_url()).content.decode()
+    version.refresh_from_db()
+    assert "onclick=x" not in page and version.card_made == cards.MADE and "old" not in version.card_html
+
+
+def test_a_card_is_shown_so_many_times_a_minute(alice):
+    for _ in range(talking.PREVIEWS_A_MINUTE):
+        assert talking.preview(alice, "*words*") == "<p><em>words</em></p>\n"
+    with pytest.raises(Refused) as refused:
+        talking.preview(alice, "*words*")
+    assert refused.value.status == 429
