@@ -7,8 +7,7 @@ from django.core.validators import RegexValidator, URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts import factors, guarding, services
-from marketplace.accounts.models import SCOPES, User
-from marketplace.accounts.organisations import ROLES
+from marketplace.accounts.models import SCOPES, Membership, User
 
 
 class Styled:
@@ -42,13 +41,13 @@ class NewName(forms.CharField):
     def clean(self, value: str) -> str:
         name = super().clean(value)
         if services.is_taken(name):
-            raise forms.ValidationError(f"The name {name} is taken. Choose another.")
+            raise forms.ValidationError(_("The name %(name)s is taken. Choose another.") % {"name": name})
         return name
 
 
 class SignUp(Styled, BaseUserCreationForm):
-    username = NewName(label="User name", help_text="The first half of your learnwares' names: user-name/model.")
-    email = forms.EmailField(label="E-mail", required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    username = NewName(label=_("User name"), help_text=_("The first half of your learnwares' names: user-name/model."))
+    email = forms.EmailField(label=_("E-mail"), required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
 
     class Meta:
         model = User
@@ -56,15 +55,15 @@ class SignUp(Styled, BaseUserCreationForm):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = "At least 8 characters, not only digits, and not a common password."
+        self.fields["password1"].help_text = _("At least 8 characters, not only digits, and not a common password.")
         self.fields["password2"].help_text = ""
-        self.fields["password2"].label = "Password again"
+        self.fields["password2"].label = _("Password again")
 
 
 class SignIn(Styled, AuthenticationForm):
     error_messages = {
-        "invalid_login": "No account has this user name and password. Mind capitals, or create an account.",
-        "inactive": "This account is closed.",
+        "invalid_login": _("No account has this user name and password. Mind capitals, or create an account."),
+        "inactive": _("This account is closed."),
     }
 
     def clean(self) -> dict:
@@ -170,18 +169,19 @@ class Farewell(Styled, OwnPassword):
 
 class NewToken(Styled, forms.Form):
     name = forms.CharField(
-        max_length=80, help_text="Where it will be used, such as “laptop” or “training server”."
+        max_length=80, label=_("Name"), help_text=_("Where it will be used, such as “laptop” or “training server”.")
     )
     scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
         choices=[(scope, words) for scope, words in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
         initial=["read", "upload", "run"],
-        help_text="What whoever holds the token may do.",
+        help_text=_("What whoever holds the token may do."),
     )
     days = forms.TypedChoiceField(
-        label="Valid for",
+        label=_("Valid for"),
         coerce=int,
-        choices=[(1, "one day"), (7, "a week"), (30, "30 days"), (90, "90 days"), (365, "one year")],
+        choices=[(1, _("one day")), (7, _("a week")), (30, _("30 days")), (90, _("90 days")), (365, _("one year"))],
         initial=90,
     )
 
@@ -199,31 +199,31 @@ class Profile(Styled, forms.ModelForm):
     """What a person or an organisation says of itself."""
 
     link = forms.URLField(
-        required=False, assume_scheme="https", validators=[URLValidator(schemes=["http", "https"])],
-        widget=forms.URLInput(attrs={"autocomplete": "url"}), help_text="A home page, beginning with https://.",
+        required=False, label=_("Link"), assume_scheme="https", validators=[URLValidator(schemes=["http", "https"])],
+        widget=forms.URLInput(attrs={"autocomplete": "url"}), help_text=_("A home page, beginning with https://."),
     )
 
     class Meta:
         model = User
         fields = ("title", "about", "link")
-        labels = {"title": "Name", "about": "About"}
-        help_texts = {"title": "Shown above the user name.", "about": "Markdown, up to 2,000 characters."}
+        labels = {"title": _("Name"), "about": _("About")}
+        help_texts = {"title": _("Shown above the user name."), "about": _("Markdown, up to 2,000 characters.")}
         widgets = {"about": forms.Textarea(attrs={"rows": 6})}
 
 
 class NewOrganisation(Profile):
-    username = NewName(label="User name", help_text="The first half of its learnwares' names: user-name/model. It can not be changed.")
+    username = NewName(label=_("User name"), help_text=_("The first half of its learnwares' names: user-name/model. It can not be changed."))
 
     field_order = ("username", "title", "about", "link")
 
 
 class NewMember(Styled, forms.Form):
-    username = forms.CharField(max_length=150, label="User name", widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}))
-    role = forms.ChoiceField(choices=[(role, role) for role in ROLES])
+    username = forms.CharField(max_length=150, label=_("User name"), widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}))
+    role = forms.ChoiceField(label=_("Role"), choices=Membership.Role.choices)
 
 
 class DeviceCode(Styled, forms.Form):
     user_code = forms.CharField(
-        max_length=20, label="Code", help_text="Eight letters, as the device shows them: ABCD-EFGH.",
+        max_length=20, label=_("Code"), help_text=_("Eight letters, as the device shows them: ABCD-EFGH."),
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}),
     )

@@ -9,13 +9,14 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken
 
 SCOPES = {
-    "read": "See and download what you may see",
-    "upload": "Offer learnwares in your name",
-    "run": "Start and cancel reuse jobs",
-    "admin": "Everything, tokens included",
+    "read": _("See and download what you may see"),
+    "upload": _("Offer learnwares in your name"),
+    "run": _("Start and cancel reuse jobs"),
+    "admin": _("Everything, tokens included"),
 }
 
 
@@ -70,9 +71,9 @@ class Membership(models.Model):
     """A person in an organisation. Readers see what it keeps private, writers offer in its name, admins say who belongs to it."""
 
     class Role(models.TextChoices):
-        READER = "reader", "reader"
-        WRITER = "writer", "writer"
-        ADMIN = "admin", "admin"
+        READER = "reader", _("reader")
+        WRITER = "writer", _("writer")
+        ADMIN = "admin", _("admin")
 
     organisation = models.ForeignKey(User, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.urls import reverse
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts import audit, notices, services
 from marketplace.accounts.models import Invitation, Membership, User
@@ -13,9 +15,9 @@ MAX_FOUNDED = 20
 MAX_INVITED = 100  # who have not answered yet, of one organisation
 ADMIN = Membership.Role.ADMIN
 ROLES = {
-    "reader": "Sees and uses what the organisation keeps private",
-    "writer": "Offers in its name, and decides who may use what it offers",
-    "admin": "Also says who belongs to it",
+    "reader": _("Sees and uses what the organisation keeps private"),
+    "writer": _("Offers in its name, and decides who may use what it offers"),
+    "admin": _("Also says who belongs to it"),
 }
 
 
@@ -80,7 +82,7 @@ def invite(organisation: User, by: User, *, username: str, role: str) -> Invitat
     if person == by:  # staff who help out need nobody's consent but their own
         accept(made, by)
     else:
-        notices.tell(person, "invited", f"{by.username} invites you to {organisation.username}, as {role}.", reverse("invitations"))
+        notices.tell(person, "invited", format_lazy(_("{name} invites you to {organisation}, as {role}."), name=by.username, organisation=organisation.username, role=role), reverse("invitations"))
     audit.note("member-invited", actor=by, subject=person, object=f"organisation:{organisation.username}", role=role)
     return made
 
@@ -92,7 +94,7 @@ def accept(invitation: Invitation, by: User) -> Membership:
     membership, _ = Membership.objects.get_or_create(organisation=invitation.organisation, user=by, defaults={"role": invitation.role})
     Invitation.objects.filter(pk=invitation.pk).delete()
     if invitation.by is not None and invitation.by != by:
-        notices.tell(invitation.by, "invited", f"{by.username} is a {membership.role} of {invitation.organisation.username} now.", reverse("members", args=[invitation.organisation.username]))
+        notices.tell(invitation.by, "invited", format_lazy(_("{name} is a {role} of {organisation} now."), name=by.username, role=membership.role, organisation=invitation.organisation.username), reverse("members", args=[invitation.organisation.username]))
     audit.note("member-joined", actor=by, object=f"organisation:{invitation.organisation.username}", role=membership.role)
     return membership
 

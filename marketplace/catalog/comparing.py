@@ -110,7 +110,7 @@ def _architecture(spot: Spot) -> str:
 
 
 SIGNATURE = {
-    gettext_lazy("Task"): lambda s: s.version.task,
+    gettext_lazy("Task"): lambda s: gettext(s.version.task),
     gettext_lazy("Predicts"): lambda s: output_words(s.version.output),
     gettext_lazy("Classes"): _classes,
     gettext_lazy("Unit"): lambda s: s.version.output.get("unit") or "",

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from marketplace import leases
 from marketplace.accounts import notices
@@ -97,17 +99,17 @@ def _open(version: Version, steps: Steps) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="moorage-check-") as folder:
         model = Path(folder) / version.manifest["model"]["file"]
         specification = Path(folder) / "specification.json"
-        with steps.step("The files are those that were sent, by their SHA-256"):
+        with steps.step(gettext_noop("The files are those that were sent, by their SHA-256")):
             artifacts.copy(version.model_id, model)
             artifacts.copy(version.specification_id, specification)
-        with steps.step("The type, by the structure of the file") as step:
+        with steps.step(gettext_noop("The type, by the structure of the file")) as step:
             step["found"] = formats.identify(model, model.name)
-        with steps.step("Opened in the sandbox, and run on the points of its own specification") as step:
+        with steps.step(gettext_noop("Opened in the sandbox, and run on the points of its own specification")) as step:
             report = sandbox.shared().check(model, version.manifest, specification)
             step["found"] = f"{report['points']} answers, all finite and in shape"
         if version.statistics_id:
             published = Path(folder) / statistics.FILE
-            with steps.step("Its statistics fit its tensors"):
+            with steps.step(gettext_noop("Its statistics fit its tensors")):
                 artifacts.copy(version.statistics_id, published)
                 report["statistics"] = statistics.check(published, {t["name"]: tuple(t["shape"]) for t in report["tensors"]})
         return report
@@ -128,7 +130,8 @@ def _finish(version: Version, token: str, *, report: dict | None = None, refusal
 
 
 def _tell(version: Version, refusal: dict | None) -> None:
-    said = f"{version.reference} was refused: {refusal['message']}" if refusal else f"{version.reference} passed its checks and is found from now on."
+    said = gettext_lazy("{reference} was refused: {why}") if refusal else gettext_lazy("{reference} passed its checks and is found from now on.")
+    said = format_lazy(said, reference=version.reference, why=(refusal or {}).get("message", ""))
     notices.tell(version.learnware.owner, "refused" if refusal else "usable", said, version.get_absolute_url())
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from marketplace.errors import Refused
 from marketplace.matching.models import Match
@@ -93,7 +93,7 @@ def read(query: QueryDict) -> Asked:
 def chips(match: Match, asked: Asked, used: dict[str, str]) -> list[dict[str, str]]:
     """What narrows the ranking now, each with the link that takes it away."""
     return [
-        {"name": name, "title": KEYS[name], "value": used[name], "href": asked.without(match, name).query() or "?"}
+        {"name": name, "title": KEYS[name], "value": _said(name, used[name]), "href": asked.without(match, name).query() or "?"}
         for name in KEYS if used.get(name)
     ]
 
@@ -101,10 +101,14 @@ def chips(match: Match, asked: Asked, used: dict[str, str]) -> list[dict[str, st
 def facets(counts: dict[str, dict[str, int]], used: dict[str, str]) -> dict[str, Any]:
     """The choices of each select: [(value, label, chosen)], what is chosen among them even where nobody has it."""
     return {
-        name: [(value, f"{value} ({n})" if n else value, value == used.get(name))
+        name: [(value, f"{_said(name, value)} ({n})" if n else _said(name, value), value == used.get(name))
                for value, n in ({**counts.get(name, {}), **({used[name]: 0} if used.get(name) and used[name] not in counts.get(name, {}) else {})}).items() if value]
         for name in ("task", "target", "format", "licence")
     }
+
+
+def _said(name: str, value: str) -> str:
+    return gettext(value) if name == "task" and value in ("classification", "regression") else value
 
 
 def _less(references: Iterable[str], one: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refused as refusal:
             blame(form, refusal)
         else:
-            messages.success(request, f"{organisation.username} is founded, and you are its admin. Add its members next.")
+            messages.success(request, _("%(name)s is founded, and you are its admin. Add its members next.") % {"name": organisation.username})
             return redirect("members", organisation.username)
     return render(request, "accounts/organisation_new.html", {"form": form}, status=status(form))
 
@@ -39,7 +39,7 @@ def edit(request: HttpRequest, username: str) -> HttpResponse:
     form = forms.Profile(request.POST or None, instance=organisation)
     if request.method == "POST" and form.is_valid():
         organisations.change(organisation, request.user, **form.cleaned_data)
-        messages.success(request, "The profile is saved.")
+        messages.success(request, _("The profile is saved."))
         return redirect("profile", username)
     context = {"form": form, "organisation": organisation, "owns": organisation.learnwares.count()}
     return render(request, "accounts/organisation_edit.html", context, status=status(form))
@@ -54,7 +54,7 @@ def delete(request: HttpRequest, username: str) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("organisation-edit", username)
-    messages.success(request, f"{username} is deleted.")
+    messages.success(request, _("%(name)s is deleted.") % {"name": username})
     return redirect("profile", request.user.username)
 
 
@@ -97,7 +97,7 @@ def set_role(request: HttpRequest, username: str, member: str) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"{member} is a {changed.role} now.")
+        messages.success(request, _("%(name)s is a %(role)s now.") % {"name": member, "role": changed.get_role_display()})
     return redirect("members", username)
 
 
@@ -112,9 +112,9 @@ def remove(request: HttpRequest, username: str, member: str) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("members", username)
     if member == request.user.username:
-        messages.success(request, f"You have left {username}.")
+        messages.success(request, _("You have left %(name)s.") % {"name": username})
         return redirect("profile", username)
-    messages.success(request, f"{member} is no member any more.")
+    messages.success(request, _("%(name)s is no member any more.") % {"name": member})
     return redirect("members", username)
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -107,7 +108,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             mailing.ask_to_confirm(user)
             audit.note("account-made", actor=user)
         login(request, user)
-        messages.success(request, f"Welcome aboard, {request.user.username}. Your account is ready.")
+        messages.success(request, gettext("Welcome aboard, %(name)s. Your account is ready.") % {"name": request.user.username})
         return redirect(wanted if _is_ours(request, wanted) else "mine")
     return render(request, "accounts/sign_up.html", {"form": form, "next": wanted}, status=status(form))
 

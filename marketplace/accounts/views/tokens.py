@@ -53,5 +53,5 @@ def change_token(request: HttpRequest, key: str) -> HttpResponse:
 def revoke_token(request: HttpRequest, key: str) -> HttpResponse:
     token = get_object_or_404(ApiToken, token_key=key, user=request.user)
     services.revoke_token(token)
-    messages.success(request, f"The token “{token.name}” is revoked. Whatever used it is locked out from now on.")
+    messages.success(request, _("The token “%(name)s” is revoked. Whatever used it is locked out from now on.") % {"name": token.name})
     return redirect("tokens")

@@ -67,7 +67,7 @@ def mine(request: HttpRequest) -> HttpResponse:
         "page": page,
         "numbers": paginator.get_elided_page_range(page.number, on_each_side=1),
         "state": state,
-        "states": [("", "all", sum(counts.values())), *((value, words, counts[value]) for value, words in Version.Status.choices if value in counts)],
+        "states": [("", gettext("all"), sum(counts.values())), *((value, words, counts[value]) for value, words in Version.Status.choices if value in counts)],
         "several_owners": acting.count() > 1,
         **_going_on(request.user),
     }

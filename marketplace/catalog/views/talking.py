@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -26,15 +26,15 @@ from reuse.manifest import MAX_CARD
 
 class Card(Styled, forms.Form):
     card = forms.CharField(
-        required=False, max_length=MAX_CARD, label="Card", strip=False, widget=forms.Textarea(attrs={"rows": 18, "class": "mono", "spellcheck": "true"}),
-        help_text="Markdown. Pictures stand in the card itself, as data:image/png;base64. Empty: each version shows its own card.",
+        required=False, max_length=MAX_CARD, label=gettext_lazy("Card"), strip=False, widget=forms.Textarea(attrs={"rows": 18, "class": "mono", "spellcheck": "true"}),
+        help_text=gettext_lazy("Markdown. Pictures stand in the card itself, as data:image/png;base64. Empty: each version shows its own card."),
     )
 
 
 class Complaint(Styled, forms.Form):
-    reason = forms.ChoiceField(label="What is wrong?", choices=Report.Reason.choices, widget=forms.RadioSelect)
+    reason = forms.ChoiceField(label=gettext_lazy("What is wrong?"), choices=Report.Reason.choices, widget=forms.RadioSelect)
     words = forms.CharField(
-        required=False, max_length=talking.MAX_WORDS, label="In your words", widget=forms.Textarea(attrs={"rows": 4}), help_text="What you saw and where, so that a moderator can see it too.",
+        required=False, max_length=talking.MAX_WORDS, label=gettext_lazy("In your words"), widget=forms.Textarea(attrs={"rows": 4}), help_text=gettext_lazy("What you saw and where, so that a moderator can see it too."),
     )
 
 
