@@ -98,8 +98,8 @@ class OwnPassword(forms.Form):
     password = forms.CharField(label=_("Password"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
     def __init__(self, request, *args, **kwargs) -> None:
+        self.request = request  # before the rest: the look of a form asks for its errors, and so cleans it
         super().__init__(*args, **kwargs)
-        self.request = request
 
     def clean_password(self) -> str:
         given = self.cleaned_data["password"]
@@ -124,8 +124,8 @@ class SetPassword(Styled, forms.Form):
     revoke_tokens = forms.BooleanField(label=_("Revoke my API tokens too"), required=False)
 
     def __init__(self, user, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
         self.user = user
+        super().__init__(*args, **kwargs)
 
     def clean_password2(self) -> str:
         given = self.cleaned_data["password2"]
@@ -141,8 +141,8 @@ class ChangePassword(SetPassword):
     field_order = ("old", "password1", "password2", "revoke_tokens")
 
     def __init__(self, request, *args, **kwargs) -> None:
-        super().__init__(request.user, *args, **kwargs)
         self.request = request
+        super().__init__(request.user, *args, **kwargs)
 
     def clean_old(self) -> str:
         given = self.cleaned_data["old"]

@@ -31,8 +31,9 @@ def delete(request: HttpRequest) -> HttpResponse:
     """What would happen, and, with user name, password and code, that it does."""
     has_factor = factors.has(request.user)
     template, context = "accounts/delete.html", {"has_factor": has_factor, "stays": personal.stays(request.user)}
-    form = forms.Farewell(request, request.POST or None)
+    form = None
     try:
+        form = forms.Farewell(request, request.POST or None)
         if request.method == "POST" and form.is_valid():
             factors.check(request.user, form.cleaned_data["code"])
             personal.delete(request.user)

@@ -33,8 +33,8 @@ def security(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     """A new password; every other session ends."""
-    form = forms.ChangePassword(request, request.POST or None)
     try:
+        form = forms.ChangePassword(request, request.POST or None)
         if request.method == "POST" and form.is_valid():
             services.set_password(request.user, form.cleaned_data["password2"], request=request, revoke_tokens=form.cleaned_data["revoke_tokens"])
             messages.success(request, _("The password is changed, and you are signed out everywhere else."))
@@ -50,8 +50,8 @@ def password(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def email(request: HttpRequest) -> HttpResponse:
     """Another address, or another letter that asks to confirm the one that stands."""
-    form = forms.Address(request, request.POST or None, initial={"email": request.user.email})
     try:
+        form = forms.Address(request, request.POST or None, initial={"email": request.user.email})
         if request.method == "POST" and form.is_valid():
             guarding.count_letter(request, form.cleaned_data["email"] or request.user.username)
             services.change_email(request.user, form.cleaned_data["email"])
