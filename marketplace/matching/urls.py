@@ -21,5 +21,7 @@ page_urls = [
     path("requests/<uuid:pk>/", board.one, name="request"),
     path("requests/<uuid:pk>/specification.json", board.specification, name="request-specification"),
     path("requests/<uuid:pk>/close/", board.close, name="request-close"),
+    path("requests/<uuid:pk>/answered/", board.answered, name="request-answered"),
+    path("requests/served-by-mine/", board.served_mine, name="requests-served-mine"),
     path("requests/served-by/<str:owner>/<str:name>/<str:number>/", board.served_by, name="requests-served"),
 ]

@@ -116,3 +116,29 @@ def test_a_version_says_which_requests_it_would_serve(client, alice, bob, charli
     near.learnware.save()
     client.force_login(charlie)
     assert client.get(address).status_code == 404
+
+
+def test_ones_own_learnwares_say_which_requests_they_would_serve_and_not_ones_own(client, alice, bob, match, rng):
+    offered(alice, "near", homes(), table(rng, 1.0))
+    address = reverse("requests-served-mine")
+    client.force_login(alice)
+    assert client.get(address).content == b""
+    wanting.ask_for(owner=bob, match=match, title="Flats of Bonn", task="classification", target="kind")
+    assert "Flats of Bonn" in client.get(address).content.decode() and address in client.get(reverse("mine")).content.decode()
+    client.force_login(bob)
+    offered(bob, "twin", homes(), table(rng, 1.0))
+    assert client.get(address).content == b""
+
+
+def test_an_offer_says_which_request_it_answers(client, alice, bob, match):
+    wanted = wanting.ask_for(owner=bob, match=match, title="Flats of <Bonn>", task="classification", target="kind", is_anonymous=True)
+    client.force_login(alice)
+    assert f"?request={wanted.pk}" in client.get(wanted.get_absolute_url()).content.decode()
+    page = client.get(reverse("upload"), {"request": str(wanted.pk)}).content.decode()
+    part = reverse("request-answered", args=[wanted.pk])
+    assert f'hx-get="{part}"' in page and f'data-request="{wanted.pk}"' in page
+    words = client.get(part).content.decode()
+    assert "Flats of &lt;Bonn&gt;" in words and wanted.get_absolute_url() in words and "bob" not in words
+    assert "hx-get" not in client.get(reverse("upload"), {"request": "nonsense"}).content.decode().split("data-offer")[0].split("<main")[1]
+    wanted.close()
+    assert client.get(part).content == b""

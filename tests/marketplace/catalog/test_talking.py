@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from marketplace.accounts.models import Membership, Notification, User
-from marketplace.catalog import talking
-from marketplace.catalog.models import Comment, Learnware, Report
+from marketplace.catalog import fulltext, talking
+from marketplace.catalog.models import Comment, Learnware, Report, Version
 from marketplace.errors import Refused
 from tests.marketplace.rows import homes, offered, table
 
@@ -145,3 +145,15 @@ def test_reports_over_rest(api, flats, bob, charlie):
 def test_what_is_private_is_not_there_for_strangers(api, private, charlie, method, path):
     answer = getattr(api(charlie), method)(f"{PATH}/{path}", {"words": "x", "reason": "spam"}, format="json")
     assert answer.status_code == 404 and answer.json()["code"]
+
+
+def test_search_by_words_follows_the_card_that_is_shown(alice):
+    version = offered(alice, "flats", homes(), table(np.random.default_rng(0)), manifest={"name": "flats", "card": "of the harbour", "output": {}, "model": {"file": "model.bin"}})
+
+    def found(text):
+        return list(fulltext.narrow(Version.objects.all(), text))
+
+    talking.write_card(version.learnware, alice, "Of the Lighthouse")
+    assert found("lighthouse") == [version] and found("harbour") == [] and found("flats") == [version]
+    talking.write_card(version.learnware, alice, "")
+    assert found("lighthouse") == [] and found("harbour") == [version]
