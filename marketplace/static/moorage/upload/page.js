@@ -410,7 +410,7 @@ async function write() {
     name: slot.name, size: slot.size, sha256: slot.sha256, format: slot.format ?? "", known: Boolean(slot.known), url: slot.url ?? "", space: slot.document?.space_id ?? slot.space ?? "",
   }]));
   const document_ = {
-    fields: Object.fromEntries(FIELDS.map((name) => [name, control(name).value])), touched: [...touched], files, new: said.new || null,
+    fields: Object.fromEntries(FIELDS.map((name) => [name, control(name).value])), touched: [...touched], files, new: said.new || null, request: said.request || null,
     manifest: slots.manifest ? { name: slots.manifest.name, size: slots.manifest.size, document: slots.manifest.document } : null,
   };
   const body = { document: document_, uploads: Object.values(slots).filter(({ url }) => url).map(({ url }) => url.split("/").pop()) };
