@@ -278,7 +278,7 @@ def _principal(X: np.ndarray, w: np.ndarray, names: list[str]) -> tuple[np.ndarr
         P[:, i] = centred @ direction
         # The second stands upright beside a lower side: it is kept short.
         said = gettext("First principal component, %(share)s %% of the spread") if i == 0 else gettext("Second, %(share)s %% of the spread")
-        captions.append(said % {"share": f"{100 * S[i] ** 2 / total:.0f}"} + _mostly(direction, names))
+        captions.append(format_html("{}{}", said % {"share": f"{100 * S[i] ** 2 / total:.0f}"}, _mostly(direction, names)))
     return P, captions
 
 
@@ -291,7 +291,8 @@ def _mostly(direction: np.ndarray, names: list[str]) -> str:
         return ""
     top = [name if len(name) <= 18 else name[:17] + "…" for name in sorted(mass, key=mass.get, reverse=True)[:2]]
     said = gettext("mostly %(first)s and %(second)s") if len(top) > 1 else gettext("mostly %(first)s")
-    return f" ({said % {'first': top[0], 'second': top[-1]}})"
+    # Apart, so that a narrow window may leave it out: there the drawing shrinks and its words do not.
+    return format_html('<tspan class="mostly"> ({})</tspan>', said % {"first": top[0], "second": top[-1]})
 
 
 def _numeric(values: np.ndarray, w: np.ndarray, column: Any) -> dict:

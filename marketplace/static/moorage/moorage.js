@@ -90,6 +90,25 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 
+// What opens over the page closes with Escape, and a click elsewhere; the keyboard goes back to what opened it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const picker = document.querySelector("details.picker[open]");
+  const menu = document.querySelector(".navbar-collapse.show");
+  if (picker) {
+    picker.open = false;
+    picker.querySelector("summary").focus();
+  } else if (menu && !menu.querySelector(".dropdown-menu.show")) {
+    bootstrap.Collapse.getOrCreateInstance(menu).hide();
+    document.querySelector(`[data-bs-target="#${menu.id}"]`).focus();
+  }
+});
+document.addEventListener("click", (event) => {
+  document.querySelectorAll("details.picker[open]").forEach((picker) => {
+    if (!picker.contains(event.target)) picker.open = false;
+  });
+});
+
 // The open tab stands in the address, so that a link can point at it.
 document.addEventListener("shown.bs.tab", (event) => {
   const id = event.target.dataset.bsTarget;
