@@ -119,7 +119,7 @@ def end() -> tuple[int, str]:
 
 def disagreements(end: str) -> list[str]:
     """What an end that was kept elsewhere, NUMBER:DIGEST, says against the log of today."""
-    number, _, digest = end.partition(":")
+    number, __, digest = end.partition(":")
     if not number.isdigit() or len(digest) != 64:
         return [f"An end is NUMBER:DIGEST, as verify_audit prints it; got {end[:80]!r}."]
     kept = "0" * 64 if int(number) == 0 else AuditEvent.objects.filter(pk=int(number)).values_list("digest", flat=True).first()

@@ -38,7 +38,7 @@ def needed() -> Refused:
 
 def begin(user: User) -> str:
     """A secret for a person's authenticator. Until `confirm`, the same at each call, and it changes nothing."""
-    factor, _ = SecondFactor.objects.get_or_create(user=user, defaults={"sealed": sealing.seal(pyotp.random_base32())})
+    factor = SecondFactor.objects.get_or_create(user=user, defaults={"sealed": sealing.seal(pyotp.random_base32())})[0]
     if factor.confirmed:
         raise Refused("second-factor-held", "You have a second factor already.", hint="Take it away first, with a code of it.", status=409)
     return sealing.unseal(factor.sealed)

@@ -79,8 +79,7 @@ def _counted(limits: list[Limit], judge: Callable[[], Any], on_lock: Callable[[]
 
 def _count(limit: Limit, what: str, on_lock: Callable[[], Any] = lambda: None) -> None:
     now = timezone.now()
-    _, is_new = Attempt.objects.get_or_create(key=limit.key, defaults={"failures": 1, "last": now})
-    if is_new:
+    if Attempt.objects.get_or_create(key=limit.key, defaults={"failures": 1, "last": now})[1]:
         return
     row = Attempt.objects.filter(key=limit.key)
     if row.filter(last__lt=now - _cooling()).update(failures=1, last=now):

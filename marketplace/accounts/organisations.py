@@ -91,7 +91,7 @@ def invite(organisation: User, by: User, *, username: str, role: str) -> Invitat
 def accept(invitation: Invitation, by: User) -> Membership:
     """Become a member; whoever invited is told."""
     _insist_on_invited(invitation, by)
-    membership, _ = Membership.objects.get_or_create(organisation=invitation.organisation, user=by, defaults={"role": invitation.role})
+    membership = Membership.objects.get_or_create(organisation=invitation.organisation, user=by, defaults={"role": invitation.role})[0]
     Invitation.objects.filter(pk=invitation.pk).delete()
     if invitation.by is not None and invitation.by != by:
         notices.tell(invitation.by, "invited", format_lazy(_("{name} is a {role} of {organisation} now."), name=by.username, role=membership.role, organisation=invitation.organisation.username), reverse("members", args=[invitation.organisation.username]))
