@@ -40,6 +40,13 @@ def url(name: str, default: str, *, schemes: set[str]) -> str:
     return came
 
 
+def choice(name: str, default: str, *, among: tuple[str, ...]) -> str:
+    came = text(name, default).lower()
+    if came not in among:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(among)}; got {came!r}.")
+    return came
+
+
 def languages(name: str, default: str) -> list[tuple[str, str]]:
     """(code, its own name) of each language that the pages speak; the first is the main one."""
     codes = names(name, default)

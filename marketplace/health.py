@@ -14,11 +14,12 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """Database, store and catalog; 503 when one of them fails, and which."""
+    """Database, store and catalog; 503 when one of them fails, and which. Also how strong the workers' sandboxes are."""
     import storage
+    from marketplace import sandboxes
     from marketplace.catalog.models import Version
 
-    checks, catalog = {}, {}
+    checks, catalog, sandbox = {}, {}, {}
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -27,6 +28,7 @@ def ready(request: HttpRequest) -> JsonResponse:
             "checking": Version.objects.filter(status=Version.Status.CHECKING).count(),
         }
         checks["database"] = "ok"
+        sandbox = sandboxes.announced()
     except DatabaseError as error:
         checks["database"] = f"fails: {type(error).__name__}"
     try:
@@ -35,4 +37,4 @@ def ready(request: HttpRequest) -> JsonResponse:
     except (OSError, ValueError) as error:
         checks["storage"] = f"fails: {type(error).__name__}"
     good = all(state == "ok" for state in checks.values())
-    return JsonResponse({"status": "ok" if good else "failing", "checks": checks, "catalog": catalog}, status=200 if good else 503)
+    return JsonResponse({"status": "ok" if good else "failing", "checks": checks, "catalog": catalog, "sandbox": sandbox}, status=200 if good else 503)

@@ -250,6 +250,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 
+# What strangers' models run in (docs/operations.md); the processes that run them read the same variable (reuse/sandbox/probe.py).
+SANDBOX_LEVEL = env.choice("MOORAGE_SANDBOX_LEVEL", "auto", among=("auto", "full", "l1", "none"))
+
 JOB_LEASE_S = env.number("MOORAGE_JOB_LEASE_S", 30)
 JOB_MAX_ATTEMPTS = env.number("MOORAGE_JOB_MAX_ATTEMPTS", 3)
 JOB_REAP_EVERY_S = env.number("MOORAGE_REAP_EVERY_S", 10)

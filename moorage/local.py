@@ -32,8 +32,10 @@ def reuse(
         from reuse import engine, registry
         from reuse.errors import ReuseError
         from reuse.manifest import Manifest
+        from reuse.sandbox import probe
     except ImportError as error:
         raise Refused(f"Reuse on this machine needs {error.name or 'torch'}, which is not installed.", code="no-reuse", hint='pip install "moorage[reuse]"') from None
+    probe.on_own_machine()
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refused(f"{out} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")

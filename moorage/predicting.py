@@ -10,15 +10,18 @@ from moorage.errors import Refused
 def predict(folder: str | Path, frame: Any) -> Any:
     """Predict a table's rows with a predictor's (or a downloaded learnware's) folder; returns a reuse.predictor.Prediction.
 
-    The models run in a sandbox on this machine. Raises Refused when `moorage[reuse]` is not installed.
+    The models run in a sandbox on this machine, the strongest that it gives; where it gives none (no Linux, no Landlock) with limits alone, after a
+    warning, since the user chose them. MOORAGE_SANDBOX_LEVEL=l1 insists. Raises Refused when `moorage[reuse]` is not installed.
     """
     folder = Path(folder)
     try:
         import torch  # noqa: F401
 
         from reuse import predictor
+        from reuse.sandbox import probe
     except ImportError as error:
         raise Refused(f"Running models needs {error.name or 'torch'}, which is not installed.", code="no-reuse", hint='pip install "moorage[reuse]"') from None
+    probe.on_own_machine()
     if (folder / "predictor.json").is_file():
         return predictor.load(folder).predict(frame)
     if (folder / "learnware.json").is_file():

@@ -11,6 +11,21 @@ from django.core.management import call_command
 from marketplace.demo import seeding
 
 
+def walls(host: str = "127.0.0.1") -> str:
+    """What to tell about the sandbox. Where no sandbox can be had, a market for this machine alone runs models with limits only, and says so loudly.
+
+    Landlock and seccomp are Linux's. On another system whoever starts the demo on a loopback address is the only one to offer models to it; a market
+    that others reach refuses to run any until its operator says otherwise (MOORAGE_SANDBOX_LEVEL).
+    """
+    from reuse.sandbox import probe
+
+    if sys.platform != "linux" and probe.VARIABLE not in os.environ and host in ("127.0.0.1", "localhost", "::1"):
+        os.environ[probe.VARIABLE] = "none"  # for web, worker and seeding, which are our children
+        return (f"WARNING: {sys.platform} has no Landlock and no seccomp, so models run with limits alone. That is for trying Moorage out with models of your own: "
+                "let nobody else offer models here, and run a market for others on Linux (docs/operations.md).")
+    return f"Sandbox: {probe.level()}"
+
+
 def make_ready(*, seed: bool = True) -> None:
     """Check settings, migrate, and seed the demo where the market is empty."""
     call_command("check", verbosity=0, stdout=io.StringIO())

@@ -9,6 +9,7 @@ from typing import Any
 from celery.signals import worker_process_init, worker_ready
 from django.db import DatabaseError, connection
 
+from marketplace import sandboxes
 from marketplace.jobs import methods
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def _warm() -> None:
     try:
         from marketplace.jobs import worker
 
+        sandboxes.go_on_announcing()
         worker.warm()
     except Exception:  # a worker that is slow to start is still a worker
         log.exception("warming up failed")

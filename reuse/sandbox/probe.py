@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,8 +61,13 @@ def required() -> Level:
 
 
 def on_own_machine() -> None:
-    """Say that whoever runs this process chose the models themselves and runs them on their own machine: where nothing better is to be had, limits do."""
+    """Say that whoever runs this process chose the models themselves and runs them on their own machine: where nothing better is to be had, limits do.
+
+    Then they are warned. A market's workers never say this.
+    """
     _own_machine.set()
+    if (found := level()).name == "none":
+        warnings.warn(f"The models run with limits alone, in a process of their own but without walls: {found.why}.", stacklevel=3)
 
 
 @lru_cache(maxsize=16)

@@ -70,6 +70,33 @@ def test_health(client):
     assert found["status"] == "ok" and found["checks"] == {"database": "ok", "storage": "ok"}
 
 
+def test_health_tells_the_weakest_sandbox_among_the_workers(client, db, monkeypatch):
+    from django.core.cache import cache
+
+    from marketplace import sandboxes
+    from reuse.sandbox import probe
+
+    cache.delete(sandboxes.KEY)
+    assert client.get("/health/ready").json()["sandbox"] == {"level": "unknown", "machines": {}}
+    for host, level in (("one", "full"), ("two", "l1"), ("three", "l1"), ("four", "")):
+        monkeypatch.setattr(sandboxes.socket, "gethostname", lambda host=host: host)
+        monkeypatch.setattr(probe, "level", lambda level=level: probe.Level(level, "as told"))
+        sandboxes.announce()
+    assert client.get("/health/ready").json()["sandbox"] == {"level": "refuses", "machines": {"refuses": 1, "l1": 2, "full": 1}}
+    monkeypatch.setattr(sandboxes.time, "time", lambda now=sandboxes.time.time(): now + 2 * sandboxes.KEPT_S)
+    assert client.get("/health/ready").json()["sandbox"]["level"] == "unknown"
+    cache.delete(sandboxes.KEY)
+
+
+def test_a_market_without_walls_is_warned_of_at_every_start(settings):
+    from marketplace import sandboxes
+
+    settings.SANDBOX_LEVEL = "auto"
+    assert sandboxes.lowered(None) == []
+    settings.SANDBOX_LEVEL = "none"
+    assert [warning.id for warning in sandboxes.lowered(None)] == ["moorage.W001"]
+
+
 def test_the_schema_and_its_page_are_there(client):
     assert client.get("/api/schema/").status_code == 200
     assert "swagger" in client.get("/api/docs/").content.decode().lower()

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from marketplace.demo import recipes, seeding, showing
-from marketplace.demo.starting import make_ready
+from marketplace.demo.starting import make_ready, walls
 from marketplace.demo.supervising import Gone, Supervisor
 from moorage.errors import MarketError
 
@@ -51,6 +51,7 @@ class Command(BaseCommand):
         if url:
             yield url
             return
+        showing.console.print(walls(), highlight=False, markup=False)
         make_ready()
         with Supervisor(port=0, say=lambda text: showing.console.print(text, highlight=False, markup=False)) as site:
             yield site.url

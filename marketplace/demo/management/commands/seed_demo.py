@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 
 from marketplace.demo import seeding
 from marketplace.demo.showing import bar, console
+from marketplace.demo.starting import walls
 
 
 class Command(BaseCommand):
@@ -14,6 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, **options) -> None:
         logging.getLogger("marketplace").setLevel(logging.ERROR)  # the bar says how far it is
+        walls()
         began = time.monotonic()
         with bar("Training and offering models") as progress:
             count = seeding.seed(progress)

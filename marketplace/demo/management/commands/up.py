@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from marketplace.demo import seeding, showing
-from marketplace.demo.starting import make_ready, manage
+from marketplace.demo.starting import make_ready, manage, walls
 from marketplace.demo.supervising import Gone, Supervisor
 
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: self._leave(over))
         began = time.monotonic()
         try:
+            _say(walls(options["host"]))
             make_ready(seed=not options["no_seed"])
             ready = time.monotonic()
             with Supervisor(port=options["port"], host=options["host"], say=_say, verbose=options["verbose"]) as site:
