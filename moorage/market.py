@@ -42,9 +42,13 @@ class Market:
         """The market's address."""
         return self.credentials.url
 
-    def login(self, username: str, password: str, *, name: str = "client", scopes: list[str] | None = None, days: int = 90) -> str:
-        """Make a token with a user name and a password; returns its secret, which is shown this once."""
-        asked = {"username": username, "password": password, "name": name, "scopes": scopes or ["read", "upload", "run"], "days": days}
+    def login(self, username: str, password: str, *, name: str = "client", scopes: list[str] | None = None, days: int = 90, code: str = "") -> str:
+        """Make a token with a user name and a password; returns its secret, which is shown this once.
+
+        `code` is for accounts with a second factor: six digits of the authenticator, or a recovery code. Raises NotSignedIn with the code `code-needed` where it
+        is missing.
+        """
+        asked = {"username": username, "password": password, "name": name, "scopes": scopes or ["read", "upload", "run"], "days": days} | ({"code": code} if code else {})
         return self._wire.post("tokens", json=asked)["token"]
 
     def login_by_device(self, shown: Callable[[dict[str, Any]], None], *, name: str = "client", scopes: list[str] | None = None) -> str:

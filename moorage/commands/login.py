@@ -26,7 +26,7 @@ def add(app: typer.Typer) -> None:
         Example: echo moor_... | moorage login --token
         """
         from moorage import credentials
-        from moorage.errors import Refused
+        from moorage.errors import NotSignedIn, Refused
 
         if token and (password or username):
             raise Refused("--token and --password are two ways to sign in; one is enough.", code="two-ways", hint="Leave one of them out.")
@@ -35,7 +35,13 @@ def add(app: typer.Typer) -> None:
             secret = _read("Token")
         elif password or username:
             username = username or typer.prompt("User name", err=True)
-            secret = found.login(username, _read("Password"), name=name, scopes=scope)
+            given = _read("Password")
+            try:
+                secret = found.login(username, given, name=name, scopes=scope)
+            except NotSignedIn as error:
+                if error.code != "code-needed":
+                    raise
+                secret = found.login(username, given, name=name, scopes=scope, code=_read("Code of your second factor"))
         else:
             secret = found.login_by_device(lambda begun: _show(begun, browser), name=name, scopes=scope)
         person = market(found.url, secret).whoami()
