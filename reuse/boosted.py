@@ -87,7 +87,7 @@ def checked(split: Split, features: int, outputs: int, wrong: Wrong) -> Forest:
     right = np.where(inner, split.right + own, here).astype(np.int64)
     if ((split.feature < 0) | (split.feature >= features))[inner].any():
         raise wrong(f"a split asks for a feature that is none of {features}.")
-    deepest = depth(left, right, inner, begin, wrong)
+    deepest, _ = reach(left, right, inner, begin, wrong)
     numeric = inner & ~split.categorical
     if not np.isfinite(split.threshold[numeric]).all() or not np.isfinite(split.value[split.leaf]).all():
         raise wrong("a threshold or a leaf is not a finite number.")
@@ -97,8 +97,8 @@ def checked(split: Split, features: int, outputs: int, wrong: Wrong) -> Forest:
     return Forest(split, begin, left, right, deepest, features)
 
 
-def depth(left: np.ndarray, right: np.ndarray, inner: np.ndarray, roots: np.ndarray, wrong: Wrong) -> int:
-    """Steps from `roots` to the farthest leaf, all trees at once; children `left` and `right` (n,) count from the whole.
+def reach(left: np.ndarray, right: np.ndarray, inner: np.ndarray, roots: np.ndarray, wrong: Wrong) -> tuple[int, np.ndarray]:
+    """(steps from `roots` to the farthest leaf, which nodes (n,) are reached), all trees at once; children `left` and `right` (n,) count from the whole.
 
     Every node may be reached once, so no walk goes round; raises `wrong(why)` otherwise.
     """
@@ -114,7 +114,7 @@ def depth(left: np.ndarray, right: np.ndarray, inner: np.ndarray, roots: np.ndar
             raise wrong("a tree goes round, or two splits share a child.")
         met[children] = True
         front = children[inner[children]]
-    return steps
+    return steps, met
 
 
 def margins(forest: Forest, X: np.ndarray, outputs: int, start: np.ndarray, dtype: type = np.float64) -> np.ndarray:

@@ -47,6 +47,9 @@ def _structure(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: n
         # Children stand behind their parents, as every builder writes them: then no walk can go round.
         if ((child <= here) | (child >= n))[~leaf].any():
             raise _wrong("a child lies out of range or before its parent.")
+    children = np.concatenate([left[~leaf], right[~leaf]])
+    if np.unique(children).size != children.size:
+        raise _wrong("two splits share a child.")
     if ((feature < 0) | (feature >= features))[~leaf].any():
         raise _wrong(f"a split asks for a feature that is none of {features}.")
 

@@ -155,8 +155,8 @@ def _check_trees(held: dict[str, Any], what: str) -> None:
         raise _trees(f"{what} asks for a feature that can not be.")
     children = np.concatenate([places["truenodeids"][~leaf], places["falsenodeids"][~leaf]])
     roots = np.setdiff1d(np.arange(n), children)
-    boosted.depth(places["truenodeids"], places["falsenodeids"], ~leaf, roots, lambda why: _trees(f"{what}: {why}"))
-    if len(roots) != np.unique(ints["treeids"]).size:
+    _, met = boosted.reach(places["truenodeids"], places["falsenodeids"], ~leaf, roots, lambda why: _trees(f"{what}: {why}"))
+    if not met.all() or not np.array_equal(np.sort(ints["treeids"][roots]), np.unique(ints["treeids"])):
         raise _trees(f"{what} has a tree without one root.")
     for key in ("class", "target"):
         lists = [held[f"{key}_{part}"] for part in ("ids", "nodeids", "treeids", "weights") if f"{key}_{part}" in held]

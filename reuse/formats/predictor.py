@@ -14,6 +14,7 @@ from reuse.errors import ReuseError
 from reuse.manifest import Manifest
 
 SUFFIX = ".zip"
+OWN = ("predictor.json", "card.md", "specification.json")
 
 
 def detect(head: bytes, path: Path) -> bool:
@@ -54,11 +55,20 @@ def _open(path: Path, folder: Path, manifest: Manifest) -> Any:
     from reuse import predictor
 
     opened = predictor.load(predictor.unpack(path, folder))
+    _only_its_own(folder, opened)
     if opened.space.id != manifest.input["space"] or manifest.takes != "columns":
         raise ReuseError("signature-lies", "A predictor takes the raw columns of its own space; the manifest says otherwise.")
     if opened.document["output"].get("classes", []) != list(manifest.classes):
         raise ReuseError("signature-lies", "The manifest declares other classes than the predictor gives.")
     return opened
+
+
+def _only_its_own(folder: Path, opened: Any) -> None:
+    """Refuse files that the predictor does not name: nobody would have looked at them."""
+    named = {*OWN, *(entry[key] for entry in opened.document["members"] for key in ("file", "specification") if entry.get(key))}
+    more = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - named)
+    if more:
+        raise ReuseError("wrong-predictor", f"The predictor is refused: it holds {', '.join(more[:5])[:120]}, which it does not refer to.", "Pack the folder as it was downloaded.")
 
 
 def export(model: Path, folder: Path) -> dict[str, Any]:
