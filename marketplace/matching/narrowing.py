@@ -122,9 +122,11 @@ def _search(user: Any, space: Space, used: dict[str, str]) -> VersionQuerySet:
 
 
 def blame(user: Any, space: Space, asked: dict[str, str]) -> dict[str, Any] | None:
-    """The filter that removed the last hits: {"filter", "value", "had"}, `had` what was left before it; None where something is left."""
+    """The filter that removed the last hits: {"filter", "value", "had"}, `had` what was left before it; None where something is left, or nothing was there to begin with."""
     used: dict[str, str] = {}
     had = _search(user, space, used).order_by().count()
+    if not had:
+        return None
     for name in (name for name in FILTERS if asked.get(name)):
         used[name] = asked[name]
         left = _search(user, space, used).order_by().count()

@@ -45,10 +45,13 @@ def test_the_page_says_scores_regions_and_columns(client, match, django_assert_m
     assert not re.search(r"\sstyle=|<style|\son\w+=\"|<script(?![^>]*\bsrc=)", page)
 
 
-def test_a_member_taken_out_is_gone_and_the_address_keeps_it(client, match):
+def test_a_member_taken_out_is_gone_and_the_address_keeps_it(client, bob, match):
     address = match.get_absolute_url() + "?without=alice/at-2@1.0.0"
     page = client.get(address).content.decode()
     assert "The mixture that you chose" in page and "taken out" in page and "Take the best mixture again" in page
+    part = client.get(reverse("match-mixture", args=[match.pk]) + "?without=alice/at-2@1.0.0", headers=HTMX)
+    assert part.content.decode().count("hx-swap-oob") == 3  # a stranger's page has no form of a job
+    client.force_login(bob)
     part = client.get(reverse("match-mixture", args=[match.pk]) + "?without=alice/at-2@1.0.0", headers=HTMX)
     body = part.content.decode()
     assert part["HX-Push-Url"] == address and "<html" not in body and body.count("hx-swap-oob") == 5
@@ -94,6 +97,16 @@ def test_a_model_is_asked_for_and_the_request_ended(client, bob, charlie, match)
     assert client.post(reverse("request-close", args=[wanted.pk]), {"other": "nobody/none"}).status_code == 422
     assert client.post(reverse("request-close", args=[wanted.pk]), {"met_by": "alice/at-0@1.0.0"}).status_code == 302
     assert "Met by" in client.get(answer.url).content.decode() and client.post(reverse("request-close", args=[wanted.pk])).status_code == 409
+
+
+def test_where_nothing_stands_in_the_space_no_filter_is_blamed(client, bob, match):
+    from marketplace.catalog.models import Version
+
+    Version.objects.update(status=Version.Status.WITHDRAWN, is_latest=False)
+    empty = services.match(user=bob, specification=requirement(homes(), table(np.random.default_rng(0)), target="kind"), filters={"target": "kind"})
+    client.force_login(bob)
+    page = client.get(empty.get_absolute_url()).content.decode()
+    assert "Nothing here fits" in page and reverse("request-ask", args=[empty.pk]) in page and "Loosen the filters" not in page
 
 
 def test_the_board_lists_filters_and_has_an_empty_state(client, bob, match, rng):
