@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -25,7 +26,24 @@ class HasScope(BasePermission):
 
 
 class ReadsOpenly(HasScope):
-    """Anybody may read; writing needs the scope."""
+    """Anybody may read, and sees what they may see; writing needs the scope."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.method in READING or super().has_permission(request, view)
+        if request.method in READING:
+            look_as_allowed(request)
+            return True
+        return super().has_permission(request, view)
+
+
+class LooksOpenly(BasePermission):
+    """Anybody may ask, by whatever method, and sees what they may see."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        look_as_allowed(request)
+        return True
+
+
+def look_as_allowed(request: Request) -> None:
+    """A token without the scope `read` sees what everybody sees, and nothing that is its owner's alone."""
+    if request.auth is not None and not request.auth.allows("read"):
+        request.user = AnonymousUser()

@@ -12,12 +12,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.parsers import MultiPartParser
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketplace.accounts.permissions import ReadsOpenly
+from marketplace.accounts.permissions import LooksOpenly, ReadsOpenly
 from marketplace.accounts.services import may_write
 from marketplace.catalog import access, exploring, files, mending, services, shelf, uploading
 from marketplace.catalog.models import Draft, Space, Version
@@ -53,7 +52,7 @@ def _all_spaces(user: Any) -> QuerySet[Space]:
 
 
 class SpaceList(APIView):
-    permission_classes = [AllowAny]
+    permission_classes = [LooksOpenly]
 
     @extend_schema(responses=SpaceRow(many=True), tags=["spaces"])
     def get(self, request: Request) -> Response:
@@ -62,7 +61,7 @@ class SpaceList(APIView):
 
 
 class SpaceFind(APIView):
-    permission_classes = [AllowAny]
+    permission_classes = [LooksOpenly]
 
     @extend_schema(request=ColumnsAsked, responses=SpacesFound, tags=["spaces"])
     def post(self, request: Request) -> Response:
@@ -73,7 +72,7 @@ class SpaceFind(APIView):
 
 
 class SpaceOne(APIView):
-    permission_classes = [AllowAny]
+    permission_classes = [LooksOpenly]
 
     @extend_schema(responses=SpaceDetail, tags=["spaces"])
     def get(self, request: Request, space_id: str) -> Response:

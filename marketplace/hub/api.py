@@ -6,14 +6,13 @@ from django.http import HttpResponse, QueryDict
 from django.utils.http import parse_etags, quote_etag
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.parsers import FormParser, MultiPartParser
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketplace.accounts.authentication import ScopedToken, Session
 from marketplace.accounts.models import Membership, User
-from marketplace.accounts.permissions import HasScope
+from marketplace.accounts.permissions import HasScope, LooksOpenly
 from marketplace.catalog import files
 from marketplace.errors import Refused
 from marketplace.hub import services
@@ -29,7 +28,7 @@ class Door(APIView):
     """What the doors share: tokens as Bearer, anybody may read what is public, and the client's own error codes."""
 
     authentication_classes = [BearerToken, ScopedToken, Session]
-    permission_classes = [AllowAny]
+    permission_classes = [LooksOpenly]
     schema = None  # documented by those whose addresses these are
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
