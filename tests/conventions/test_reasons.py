@@ -9,7 +9,7 @@ REFUSERS = [
     *(ROOT / "reuse/formats").glob("*.py"), *(ROOT / "reuse/architectures").glob("*.py"), *(ROOT / "reuse/sandbox").glob("*.py"),
     *(ROOT / name for name in (
         "reuse/trees.py", "reuse/arrays.py", "reuse/boosted.py", "reuse/predictor.py", "reuse/manifest.py", "reuse/weights/statistics.py", "specs/strict_json.py", "specs/strict_zip.py",
-        "specs/specification.py", "specs/rkme.py", "specs/space.py", "specs/labels.py", "specs/checks.py", "marketplace/catalog/services.py", "marketplace/catalog/uploading.py",
+        "specs/specification.py", "specs/packed.py", "specs/rkme.py", "specs/space.py", "specs/labels.py", "specs/checks.py", "marketplace/catalog/services.py", "marketplace/catalog/uploading.py",
         "marketplace/catalog/tus.py", "marketplace/catalog/opening.py", "marketplace/catalog/worker.py", "marketplace/catalog/mending.py", "marketplace/catalog/api.py",
     )),
 ]
@@ -45,3 +45,11 @@ def test_every_reason_is_listed_and_none_more():
 def test_each_says_what_it_means_and_what_to_do():
     parts = (ROOT / "docs/reasons.md").read_text().split("\n### ")[1:]
     assert all("**Do:** " in part and len(part.split("\n\n")[1]) > 20 for part in parts)
+
+
+def test_a_page_that_shows_a_reason_leads_to_its_line():
+    from django.template.loader import render_to_string
+
+    shown = render_to_string("components/_refusal.html", {"refusal": {"code": "wrong-zip", "message": "No.", "hint": ""}})
+    assert 'href="/docs/reasons/#wrong-zip"' in shown
+    assert "/docs/" not in render_to_string("components/_refusal.html", {"refusal": {"code": "not-yours-at-all", "message": "No.", "hint": ""}})

@@ -1,9 +1,11 @@
 """Small words of the templates: icons, badges, numbers and verdicts."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
@@ -181,3 +183,14 @@ def unlocalized(value: Any) -> str:
         return f"{float(value):.4f}"
     except (TypeError, ValueError):
         return "0"
+
+
+@lru_cache(maxsize=1)
+def _reasons() -> frozenset[str]:
+    return frozenset(re.findall(r"^### ([a-z-]+)$", (settings.BASE_DIR / "docs" / "reasons.md").read_text(), re.MULTILINE))
+
+
+@register.filter
+def reason_address(code: str) -> str:
+    """Where the documentation says what a reason for refusing a file means; nothing for other codes."""
+    return f"{reverse('docs-page', args=['reasons'])}#{code}" if code in _reasons() else ""
