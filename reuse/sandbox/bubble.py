@@ -23,8 +23,9 @@ def command(readable: list[str], scratch: Path) -> list[str]:
         program() or "bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
         "--cap-drop", "ALL", "--hostname", "sandbox",
     ]
+    words += ["--dev", "/dev", "--proc", "/proc", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]  # before what may lie below them
     for path in sorted({*readable}):  # what contains comes before what it contains
-        words += ["--ro-bind-try", path, path]
-    words += ["--dev", "/dev", "--proc", "/proc", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
+        if not path.startswith(("/proc/", "/dev/")):
+            words += ["--ro-bind-try", path, path]
     words += ["--ro-bind", str(scratch / "in"), str(scratch / "in"), "--bind", str(scratch / "out"), str(scratch / "out")]
     return [*words, "--remount-ro", "/", "--chdir", "/", "--"]

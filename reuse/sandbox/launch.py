@@ -24,6 +24,8 @@ STOP_S = 2
 class Zygote:
     """A sealed process that waits for requests, and its scratch folder: `in` it may only read, `out` it may write. Raises OSError when it can not start."""
 
+    WORDS = ("-m", "reuse.sandbox.zygote")
+
     def __init__(self, level: str, *, python: str = "", trial: bool = False) -> None:
         self.level, self.calls = level, 0
         self.uid = identity.pick() if level != "none" else None
@@ -37,7 +39,7 @@ class Zygote:
         identified = {"user": self.uid, "group": self.uid, "extra_groups": []} if self._own else {}
         try:
             self.process = subprocess.Popen(
-                [*before, python, "-s", "-m", "reuse.sandbox.zygote", json.dumps(asked)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [*before, python, "-s", *self.WORDS, json.dumps(asked)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=self._words, env=self._environment(), cwd="/", close_fds=True, start_new_session=True, **identified,
             )
         except OSError:
@@ -74,6 +76,7 @@ class Zygote:
         return found | {
             "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
             "NUMEXPR_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
+            "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pandas brings Arrow's allocator: a thread of its own would not live through a fork
             "HOME": "/nonexistent", "TMPDIR": str(self.scratch / "out"),
         }
 
