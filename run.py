@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 REQUIREMENTS = os.path.join(ROOT, "requirements.txt")
+LOCK = os.path.join(ROOT, "requirements.lock")  # the same with the SHA-256 of every file (.ci/lock.py)
 STAMP = os.path.join(VENV, "moorage-requirements.sha256")
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"
 APT = ["apt-get", "install", "-y", "--no-install-recommends"]
@@ -48,15 +50,14 @@ def main(arguments):
 
 
 def prepare():
-    """A .venv that holds exactly what requirements.txt pins; nothing is done when it has not changed."""
-    with open(REQUIREMENTS, "rb") as file:
-        wanted = hashlib.sha256(file.read() + platform.python_version().encode()).hexdigest()
+    """A .venv that holds exactly what requirements.lock names, byte for byte; nothing is done when it has not changed."""
+    wanted = hashlib.sha256((read(REQUIREMENTS) + (read(LOCK) or "") + platform.python_version()).encode()).hexdigest()
     if os.path.exists(PYTHON) and read(STAMP) == wanted:
         return
     pip = make_venv()
     say("Installing the pinned requirements into .venv: a few minutes, once …")
     began, count = time.monotonic(), 0
-    command = [*pip, "install", "--disable-pip-version-check", "--no-input", "-r", "requirements.txt", *torch_index()]
+    command = [*pip, "install", "--disable-pip-version-check", "--no-input", *what_to_install()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     last = []
     for line in process.stdout:
@@ -66,8 +67,9 @@ def prepare():
             words = line.split()
             say("  %3d  %-50s %4.0f s" % (count, " ".join(words[:2])[:50], time.monotonic() - began), over=True)
     if process.wait():
-        stop("".join(last) + "\npip could not install requirements.txt (its last words are above).\n"
-             "Is the package index reachable? Then run the same command again: it goes on where it stopped.")
+        stop("".join(last) + "\npip could not install the requirements (its last words are above).\n"
+             "Is the package index reachable? Then run the same command again: it goes on where it stopped.\n"
+             "Where it says that hashes do not match, a file is not the one that requirements.lock names: do not install it by other means.")
     # The command `moorage` in .venv/bin; its requirements are there already.
     if not quiet([*pip, "install", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--editable", "."]):
         say("The command `moorage` could not be installed into .venv; `.venv/bin/python -m moorage` does the same.")
@@ -99,9 +101,26 @@ def make_venv():
     stop("This Python has neither ensurepip nor pip, so it can not make .venv.\nRun: sudo apt install python3-venv   (then python3 run.py again)")
 
 
+def what_to_install():
+    """pip's options: every file by its SHA-256, from requirements.lock; from requirements.txt alone, and loudly, where somebody changed that and not yet the lock."""
+    if pins(REQUIREMENTS) == pins(LOCK):
+        return ["--require-hashes", "--no-deps", "-r", "requirements.lock", *torch_index()]
+    say("requirements.lock is not level with requirements.txt: what is installed now is not held against hashes. To mend it: python .ci/lock.py")
+    return ["-r", "requirements.txt", *torch_index()]
+
+
+def pins(path):
+    """{name==version} of a requirements file, names as pip compares them."""
+    found = re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\\\]+)", read(path) or "", re.MULTILINE)
+    return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in found}
+
+
 def torch_index():
-    """On Linux without a GPU the CPU build of torch (0.2 GB) instead of the CUDA build (5 GB), where its index answers."""
+    """On Linux without a GPU the CPU build of torch (0.2 GB) instead of the CUDA build (5 GB), where its index answers and the lock knows the file for this Python."""
     if sys.platform != "linux" or os.path.exists("/dev/nvidia0") or os.environ.get("PIP_FIND_LINKS"):
+        return []
+    tag = "cp%d%d" % sys.version_info[:2]
+    if not re.search(r"^# torch-\S+-%s-\S+%s\.whl sha256:" % (tag, platform.machine()), read(LOCK) or "", re.MULTILINE):
         return []
     try:
         with urllib.request.urlopen(TORCH_CPU + "/torch/", timeout=5):

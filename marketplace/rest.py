@@ -13,8 +13,9 @@ from rest_framework import exceptions, pagination
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from marketplace import failing
+from marketplace import failing, logs
 from marketplace.errors import WORDS, Refused, unable
+from marketplace.operations import metrics
 from reuse import ReuseError
 from specs import SpecError
 
@@ -43,7 +44,11 @@ class RequestId:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         came = request.headers.get("X-Request-ID", "")
         request.request_id = came if ACCEPTED_ID.fullmatch(came) else secrets.token_hex(8)
-        response = self.get_response(request)
+        token = logs.request_id.set(request.request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            logs.request_id.reset(token)
         response["X-Request-ID"] = request.request_id
         return response
 
@@ -58,6 +63,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     status, said, headers = _said(error)
     if status is None:
         return None
+    metrics.refused(said["code"], status)
     request = context.get("request")
     said["request_id"] = getattr(getattr(request, "_request", request), "request_id", "")
     set_rollback()

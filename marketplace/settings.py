@@ -44,11 +44,13 @@ INSTALLED_APPS = [
     "marketplace.hub",
     "marketplace.demo",
     "marketplace.handbook",
+    "marketplace.operations",
 ]
 
 MIDDLEWARE = [
     "marketplace.rest.RequestId",
     "marketplace.accounts.origins.Noted",
+    "marketplace.operations.metrics.Measured",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -240,6 +242,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = env.text("MOORAGE_QUEUE", "moorage")
+GPU_QUEUE = env.text("MOORAGE_GPU_QUEUE", "")  # where doorbells of methods that train are rung: for workers that are started with --queues and this name
+GPU_METHODS = env.names("MOORAGE_GPU_METHODS", "finetune,distil")  # kinds of methods
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -279,9 +283,10 @@ CELERY_BEAT_SCHEDULE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": "marketplace.logs.Line"}, "json": {"()": "marketplace.logs.Json"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": env.choice("MOORAGE_LOG_FORMAT", "line", among=("line", "json"))}},
     # httpx2 tells of each request, kombu that a folder is no host: neither is news.
     "loggers": {"faiss.loader": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "kombu.connection": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": env.text("MOORAGE_LOG_LEVEL", "INFO")},
 }
+METRICS_TOKEN = env.text("MOORAGE_METRICS_TOKEN", "")  # without one, /metrics answers this machine alone

@@ -14,6 +14,7 @@ from marketplace.handbook import urls as handbook
 from marketplace.hub import urls as hub
 from marketplace.jobs import urls as jobs
 from marketplace.matching import urls as matching
+from marketplace.operations import metrics
 
 api_urls = [*accounts.api_urls, *catalog.api_urls, *matching.api_urls, *jobs.api_urls]
 page_urls = [*accounts.page_urls, *catalog.page_urls, *matching.page_urls, *jobs.page_urls, *handbook.page_urls]
@@ -30,6 +31,7 @@ urlpatterns = [
     path("admin/login/", signing.admin_sign_in),
     path("admin/logout/", signing.sign_out),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
+    path("metrics", metrics.page, name="metrics"),
     path("admin/", admin.site.urls),
     *hub.hub_urls,  # last: owner/name/resolve/... must not stand before a page
 ]

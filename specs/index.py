@@ -6,6 +6,8 @@ of mixtures). Points lie in a PointStore, in memory or in files. The only file o
 
 import hashlib
 import json
+import os
+import secrets
 import shutil
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -199,8 +201,8 @@ class SpaceIndex:
         with self._lock:
             if self._near is None or not self._near.is_local:
                 raise SpecError("no-snapshot", "Only an index with something in it, on an engine of this process, can be written.")
-            draft = folder.with_name(folder.name + ".draft")
-            shutil.rmtree(draft, ignore_errors=True)
+            # A name of its own: another process of this machine may be writing the same.
+            draft = folder.with_name(f"{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
             draft.mkdir(parents=True)
             kept = self._store.alive()
             lengths = self._store.write(draft)

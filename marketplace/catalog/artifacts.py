@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import ProtectedError
 from django.utils import timezone
 
@@ -17,6 +18,8 @@ from marketplace.catalog.models import Artifact
 from storage import Store, Stored
 
 GRACE = timedelta(hours=24)
+HOLD_S = 300
+HELD = "artifacts-held-back"
 
 
 @lru_cache(maxsize=4)
@@ -61,12 +64,28 @@ def drop(stored: Stored | None) -> None:
         store().delete(stored.sha256)
 
 
+def hold_back() -> None:
+    """Have every process delete no artifact for a while: somebody copies them (operations/backing.py)."""
+    cache.set(HELD, True, HOLD_S)
+
+
+def let_go() -> None:
+    cache.delete(HELD)
+
+
+def held_back() -> bool:
+    """Whether what nothing refers to must stay for now; the sweeper comes for it later."""
+    return bool(cache.get(HELD))
+
+
 def sweep() -> int:
     """Delete artifacts older than a day that nothing refers to, and bytes as old that no row knows; returns how many.
 
     Rows go first, and bytes only when their last put is a day old: putting them again makes them young, so what is on its way to a new
     row stays. A kill in between leaves bytes without a row, which the next sweep finds, never a row without bytes.
     """
+    if held_back():
+        return 0
     old = timezone.now() - GRACE
     for artifact in Artifact.objects.filter(created__lt=old).iterator():
         try:

@@ -30,6 +30,8 @@ def make_ready(*, seed: bool = True) -> None:
     """Check settings, migrate, and seed the demo where the market is empty."""
     call_command("check", verbosity=0, stdout=io.StringIO())
     call_command("migrate", verbosity=0)
+    for counts in (settings.HOME / "metrics").glob("*.db"):
+        counts.unlink(missing_ok=True)  # of processes that are gone: each start counts anew
     if seed and seeding.is_needed():
         manage("seed_demo")
 

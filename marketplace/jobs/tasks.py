@@ -89,6 +89,14 @@ def ring_for_trial(trial_id: UUID, *, expires: float | None = None) -> None:
 def ring(job_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers that a job waits. A broker that is down is no reason to fail: `reap` rings again."""
     try:
-        run_job.apply_async([str(job_id)], expires=expires, retry=False)
+        run_job.apply_async([str(job_id)], expires=expires, retry=False, **_queue(job_id))
     except NO_BELL as error:
         log.warning("no doorbell for job %s (%s); the reaper will ring", job_id, error)
+
+
+def _queue(job_id: UUID) -> dict[str, str]:
+    """Where the doorbell is rung: methods that train have a queue of their own where there are workers with a GPU."""
+    if not settings.GPU_QUEUE:
+        return {}
+    method = ReuseJob.objects.filter(pk=job_id).values_list("method", flat=True).first() or ""
+    return {"queue": settings.GPU_QUEUE} if method.partition("/")[0] in settings.GPU_METHODS else {}

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 import specs
-from marketplace import failing
+from marketplace import failing, logs
 from marketplace.catalog import artifacts
 from marketplace.errors import Refused
 from marketplace.jobs import answers, endings, labelled, tasks, trying
@@ -43,6 +43,11 @@ MAX_HEADER = 64 << 20  # of a checkpoint
 
 def run(job_id: UUID) -> None:
     """Do a job that waits, once. One that is over, gone, or runs elsewhere is left alone."""
+    with logs.about(job_id):
+        _run(job_id)
+
+
+def _run(job_id: UUID) -> None:
     job = ReuseJob.objects.whole().filter(pk=job_id).first()
     if job is None:
         return

@@ -4,6 +4,7 @@ A cache of the catalog's tables and nothing more: it can be thrown away at any t
 is shown only after the caller has asked the database of every single hit. So an index that is behind can be incomplete for a moment, never leak.
 """
 
+import fcntl
 import logging
 import shutil
 import socket
@@ -103,22 +104,47 @@ def warm(most: int = WARMED) -> None:
 
 
 def snapshot(space_id: str) -> IndexSnapshot | None:
-    """Write this space's index to this machine's folder, for the next process that starts; None where there is nothing to write."""
+    """Write this space's index to this machine's folder, for the next process that starts; None where there is nothing to write, or another process is writing it."""
+    folder = _folder(space_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it goes with the process, however that ends
+        except BlockingIOError:
+            return None
+        return _write(space_id, folder)
+
+
+def _write(space_id: str, folder: Path) -> IndexSnapshot | None:
     with _level(space_id) as indexed:
         if not len(indexed.index) or settings.INDEX_URL != "faiss:":
             return None
-        folder = _folder(space_id)
-        generation = indexed.generation + 1
+        # Never a generation that stands: a process may have opened it, and until the row says otherwise it is the one in use.
+        held = IndexSnapshot.objects.filter(space_id=space_id, host=socket.gethostname()).values_list("generation", flat=True).first() or 0
+        generation = max(indexed.generation, held, *(int(old.name) for old in folder.iterdir() if old.name.isdecimal()), 0) + 1
         sha256 = indexed.index.snapshot(folder / f"{generation}", generation=generation, last=indexed.last)
         row, _ = IndexSnapshot.objects.update_or_create(
             space_id=space_id, host=socket.gethostname(), defaults={"generation": generation, "sha256": sha256, "last_change": indexed.last, "size": len(indexed.index)},
         )
         indexed.generation, indexed.fresh = generation, 0
     for old in folder.iterdir():
-        # The one before stays: a process may be opening it now.
-        if not old.name.isdecimal() or int(old.name) < generation - 1:
+        # The one before stays: a process may be opening it now. Drafts are those of processes that were killed: the lock is ours.
+        if old.is_dir() and old.name != f"{generation}" and old.name != f"{held}":
             shutil.rmtree(old, ignore_errors=True)
     return row
+
+
+def size(space_id: str) -> int:
+    """How many specifications of a space can be found, in the index of this process once it is level."""
+    with _level(space_id) as indexed:
+        return len(indexed.index)
+
+
+def standing() -> list[tuple[str, int, int]]:
+    """(space, specifications, the last change that was applied) of what this process holds now; nothing is read for it."""
+    with _lock:
+        held = list(_spaces.items())
+    return [(space_id, len(indexed.index), indexed.last) for space_id, indexed in held]
 
 
 def forget() -> None:

@@ -20,8 +20,8 @@ PASSWORD = "correct-horse-battery"
 class Site:
     """web() and worker() start processes, stop() ends them; `client(token)` talks to the web."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
-        self.home, self.port = home, _free_port()
+    def __init__(self, home: Path, *, app: str = "marketplace", **settings: str) -> None:
+        self.home, self.port, self.app = home, _free_port(), app
         self.url = f"http://127.0.0.1:{self.port}"
         own, self._forget = services.own()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MOORAGE_", "DJANGO_"))}
@@ -52,12 +52,12 @@ class Site:
 
     def start_web(self) -> None:
         self._web = self._start("web", "uvicorn", "marketplace.asgi:application", "--port", str(self.port), "--log-level", "warning")
-        wait(lambda: self._web.poll() is None and _answers(f"{self.url}/health/live"), 60, lambda: self.log("web"))
+        wait(lambda: self._web.poll() is None and _answers(f"{self.url}/health/live"), 180, lambda: self.log("web"))
 
     def start_worker(self, concurrency: int = 1) -> subprocess.Popen:
         # A session of its own: what a test kills is this worker and nothing beside it.
         self._worker = self._start(
-            "worker", "celery", "-A", "marketplace", "worker", "--concurrency", str(concurrency), "--loglevel", "info",
+            "worker", "celery", "-A", self.app, "worker", "--concurrency", str(concurrency), "--loglevel", "info",
             "--without-mingle", "--without-gossip", "--hostname", f"worker-{time.time_ns()}@localhost",
         )
         return self._worker
@@ -66,10 +66,20 @@ class Site:
     def worker_pid(self) -> int:
         return self._worker.pid
 
+    @property
+    def worker_runs(self) -> bool:
+        return self._worker.poll() is None
+
     def kill_worker(self) -> None:
         """kill -9 of the worker's main process: no goodbye, no acknowledgement, no cleaning up."""
-        os.kill(self._worker.pid, signal.SIGKILL)
-        self._worker.wait(10)
+        if self.worker_runs:
+            os.kill(self._worker.pid, signal.SIGKILL)
+            self._worker.wait(10)
+
+    def kill_web(self) -> None:
+        """kill -9 of the web server."""
+        os.kill(self._web.pid, signal.SIGKILL)
+        self._web.wait(10)
 
     def stop(self) -> None:
         for process in (self._worker, self._web):

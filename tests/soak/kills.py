@@ -1,9 +1,12 @@
 """Many jobs, many `kill -9`: none is lost, none has two effects.
 
-    python -m tests.soak.kills --jobs 60 --kills 20
+    python -m tests.soak.kills                                    60 kills of workers, children and web, SQLite and the filesystem broker
+    python -m tests.soak.kills --services redis --kills 300       PostgreSQL and Redis; database connections are cut as well
+    python -m tests.soak.kills --services rabbitmq --kills 300
+    python -m tests.soak.kills --real --kills 20                  jobs that compute (tests/soak/light.py says what stands in otherwise)
 
-Kills the worker's main process or one of its pool's children at random moments while jobs run,
-starts it again, and counts at the end. Exits 1 when a job was lost, doubled or poisoned without reason.
+At random moments the worker's main process, one of its pool's children or the web server is killed, or all connections of the database are cut; what was killed is
+started again, and jobs are asked for all the while. Exits 1 when a job was lost, had two effects, was poisoned, or was taken up later than lease + 30 s.
 """
 
 import argparse
@@ -12,101 +15,143 @@ import os
 import random
 import signal
 import sys
-import tempfile
+import threading
 import time
 from collections import Counter
-from pathlib import Path
+from datetime import datetime
+from typing import Any
 
-from tests.journeys import models
-from tests.journeys.site import Site
+import httpx2
+
+from tests.soak.market import LEASE_S, SERVICES, Market, again, children, light_market, unsettled
+
+OPEN = 24  # jobs that wait or run while we kill
+KINDS = {"child": 65, "worker": 10, "web": 5, "database": 20}  # of a hundred
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=60)
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=10, help="stop killing after so many")
+    parser.add_argument("--services", choices=SERVICES, default="none")
+    parser.add_argument("--real", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        site = Site(Path(folder), MOORAGE_JOBS_PER_USER=str(asked.jobs + 1), MOORAGE_JOB_MAX_ATTEMPTS="20")
-        site.prepare("alice", "bob")
-        try:
-            site.start_web()
-            site.start_worker(concurrency=2)
-            found = soak(site, asked.jobs, asked.kills, random.Random(asked.seed))
-        finally:
-            site.stop()
-    print(json.dumps(found))
-    return 0 if found["done"] == found["jobs"] and found["doubled"] == 0 and found["scratch_left"] == 0 else 1
+    with light_market(asked.services, real=asked.real, MOORAGE_JOB_MAX_ATTEMPTS="200") as market:
+        found = Soak(market, asked.kills, asked.minutes, random.Random(asked.seed)).run()
+        if found["unfinished"]:
+            print(market.site.log("worker"), file=sys.stderr)
+    print(json.dumps({"services": asked.services, "work": "real" if asked.real else "light"} | found))
+    return 0 if found["lost"] == found["unfinished"] == found["failed"] == found["doubled"] == found["scratch_left"] == 0 and found["slowest_recovery_s"] <= LEASE_S + 30 else 1
 
 
-def soak(site: Site, jobs: int, kills: int, chance: random.Random) -> dict:
-    alice, bob = (site.client(site.token(name, ["read", "upload", "run"])) for name in ("alice", "bob"))
-    references = [_offer(site, alice, low) for low in (0.0, 0.25, 0.5)]
-    data = models.everything().iloc[:100].to_csv(index=False).encode()
-    members = json.dumps([{"reference": reference} for reference in references])
-    asked = [
-        bob.post("jobs", data={"members": members, "method": "auto"}, files={"data": ("d.csv", data, "text/csv")}).json()["id"]
-        for _ in range(jobs)
-    ]
-    done_kills, until = 0, time.monotonic() + 60 + 20 * jobs
-    rows: dict[str, dict] = {}
-    while time.monotonic() < until:
-        time.sleep(chance.uniform(0.5, 6.0))
-        if done_kills < kills:
-            _kill(site, chance)
-            done_kills += 1
-        rows = {job: bob.get(f"jobs/{job}").json() for job in asked if rows.get(job, {}).get("status") != "done"} | {
-            job: row for job, row in rows.items() if row["status"] == "done"
+class Soak:
+    """One run: a thread asks for jobs, this one kills, and rows are counted in the site's own database."""
+
+    def __init__(self, market: Market, kills: int, minutes: float, chance: random.Random) -> None:
+        self.market, self.site, self.kills, self.minutes, self.chance = market, market.site, kills, minutes, chance
+        self.killed: list[tuple[float, str]] = []
+        self.promised: list[str] = []  # ids that the market answered with 202
+        self.over = threading.Event()
+
+    def run(self) -> dict[str, Any]:
+        from marketplace.accounts.models import Notification
+        from marketplace.jobs.models import ReuseJob
+
+        asking = threading.Thread(target=self._ask, daemon=True)
+        asking.start()
+        began, until = time.monotonic(), time.monotonic() + 60 * self.minutes
+        while len(self.killed) < self.kills and time.monotonic() < until:
+            time.sleep(self.chance.uniform(0.2, 1.6))
+            self.market.revive()
+            self._kill()
+            if len(self.killed) % 20 == 0:
+                print(f"{len(self.killed)} kills, {len(self.promised)} jobs, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        self.over.set()
+        asking.join(60)
+        _, settled = unsettled(self.market)
+        jobs = list(ReuseJob.objects.all())
+        reasons = Counter(entry["reason"] for job in jobs for entry in job.attempt_log)
+        told = Counter(Notification.objects.filter(kind="job-done").values_list("address", flat=True))
+        return {
+            "kills": len(self.killed), "of": dict(Counter(kind for _, kind in self.killed)), "jobs": len(jobs), "promised": len(self.promised),
+            "done": sum(job.status == "done" for job in jobs), "lost": len(set(self.promised) - {str(job.pk) for job in jobs}),
+            "unfinished": sum(job.is_open for job in jobs), "failed": sum(job.status == "failed" for job in jobs),
+            "doubled": sum(count - 1 for count in told.values()) + sum(max(0, [e["reason"] for e in job.attempt_log].count("done") - 1) for job in jobs),
+            "revived": self.market.revived, "most_attempts": max((job.attempts for job in jobs), default=0), "reasons": dict(reasons), "slowest_recovery_s": round(self._slowest(jobs), 1),
+            "settled_after_s": round(settled, 1), "seconds": round(time.monotonic() - began),
+            "scratch_left": self._scratch_left(),
         }
-        states = Counter(row["status"] for row in rows.values())
-        print(f"{done_kills} kills, {dict(states)}", file=sys.stderr, flush=True)
-        if done_kills >= kills and states["queued"] + states["running"] == 0:
-            break
-    reasons = Counter(entry["reason"] for row in rows.values() for entry in row["attempt_log"])
-    return {
-        "jobs": jobs,
-        "kills": done_kills,
-        "done": sum(row["status"] == "done" for row in rows.values()),
-        "attempts": dict(Counter(row["attempts"] for row in rows.values())),
-        "reasons": dict(reasons),
-        "doubled": max(0, reasons["done"] - jobs),
-        "scratch_left": len(list((site.home / "scratch").glob("*"))),
-    }
+
+    def _ask(self) -> None:
+        from django.db import connection
+
+        from marketplace.jobs.models import ReuseJob
+
+        while not self.over.is_set():
+            if again(lambda: ReuseJob.objects.open().count()) >= OPEN:
+                time.sleep(0.1)
+                continue
+            try:
+                answer = self.market.ask()
+            except httpx2.HTTPError:  # the web was killed: whether the job was taken, its row will say
+                time.sleep(0.5)
+                continue
+            if answer.status_code == 202:
+                self.promised.append(answer.json()["id"])
+            elif answer.status_code < 500 or answer.status_code == 500:
+                raise AssertionError(f"{answer.status_code}: {answer.text[:500]}")
+        connection.close()
+
+    def _kill(self) -> None:
+        kinds = dict(KINDS) if self.site.env.get("MOORAGE_DATABASE_URL") else {**KINDS, "database": 0}
+        kind = self.chance.choices(list(kinds), list(kinds.values()))[0]
+        pool = children(self.site.worker_pid)
+        if kind == "child" and pool:
+            os.kill(self.chance.choice(pool), signal.SIGKILL)
+        elif kind == "web":
+            self.site.kill_web()
+            self.site.start_web()
+        elif kind == "database":
+            _cut()
+        else:
+            kind = "worker"
+            self.site.kill_worker()
+            self.site.start_worker(concurrency=4)
+            wait_until = time.monotonic() + 20
+            while not children(self.site.worker_pid) and time.monotonic() < wait_until:
+                time.sleep(0.1)
+        self.killed.append((time.time(), kind))
+
+    def _slowest(self, jobs: list[Any]) -> float:
+        """Seconds from the last kill that can have hit an attempt until the job was queued again, at most."""
+        worst = 0.0
+        for job in jobs:
+            for entry in job.attempt_log:
+                if entry["reason"] == "worker lost":
+                    began, ended = (datetime.fromisoformat(entry[key]).timestamp() for key in ("started", "ended"))
+                    hits = [at for at, _ in self.killed if began - 1 <= at <= ended]
+                    worst = max(worst, ended - min(hits)) if hits else worst
+        return worst
+
+    def _scratch_left(self) -> int:
+        until = time.monotonic() + 10
+        while (left := len(list((self.site.home / "scratch").glob("*")))) and time.monotonic() < until:
+            time.sleep(0.5)
+            if left:  # a killed attempt's folder goes when the next job begins
+                self.market.ask()
+        return left
 
 
-def _kill(site: Site, chance: random.Random) -> None:
-    children = _children(site.worker_pid)
-    if children and chance.random() < 0.5:
-        os.kill(chance.choice(children), signal.SIGKILL)
-        return
-    site.kill_worker()
-    time.sleep(chance.uniform(0, 2))
-    site.start_worker(concurrency=2)
+def _cut() -> None:
+    """Cut every connection of this market's database but the one that says so."""
+    from django.db import connection
 
+    def cut() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _offer(site: Site, alice, low: float) -> str:
-    files = models.write(site.home, f"part-{int(100 * low)}", models.part(low, low + 0.5), "safetensors")
-    answer = alice.post(
-        "learnwares",
-        files={
-            "manifest": ("learnware.json", files["manifest"]),
-            "model": (files["model"].name, files["model"].read_bytes()),
-            "specification": ("specification.json", files["specification"]),
-        },
-    ).json()
-    path = f"learnwares/{answer['owner']}/{answer['name']}/{answer['version']}"
-    while (version := alice.get(path).json())["status"] == "checking":
-        time.sleep(0.2)
-    assert version["status"] == "usable", version["status_reason"]
-    return version["reference"]
+    again(cut)
 
 
 if __name__ == "__main__":
