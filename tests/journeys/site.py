@@ -36,8 +36,8 @@ class Site:
         self._web: subprocess.Popen | None = None
         self._worker: subprocess.Popen | None = None
 
-    def manage(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120)
+    def manage(self, *arguments: str, seconds: float = 120) -> str:
+        done = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=seconds)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
