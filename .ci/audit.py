@@ -8,9 +8,11 @@ import datetime
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,17 +20,18 @@ OURS = ["marketplace", "moorage", "reuse", "specs", "storage", "run.py", "manage
 ADVISORIES = "https://pypi.org/pypi/pip/json"  # what pip-audit asks, for one package
 LOOK_UP_S = 120
 WAIVED: dict[str, tuple[str, str]] = {}  # {"PYSEC-…": ("2027-01-31", "why it does not reach us")}
+UNREAD = (".lock", ".png", ".svg", ".woff2", ".onnx", ".safetensors", ".skops", ".gz", ".zip", ".ubj")
 BASELINE = ROOT / ".ci" / "secrets.json"  # strings that look like secrets and are none, each looked at by a person
 
 
 def main() -> int:
-    failed = 0
-    for name, check in (("pip-audit", known_holes), ("bandit", bandit), ("detect-secrets", secrets)):
-        began = time.monotonic()
-        good, said = check()
-        print(f"{name}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
-        failed += not good
-    return 1 if failed else 0
+    began = time.monotonic()
+    with ThreadPoolExecutor() as pool:  # each waits for a process or the network
+        found = list(pool.map(lambda check: check(), (known_holes, bandit, secrets)))
+    for name, (_, said) in zip(("pip-audit", "bandit", "detect-secrets"), found, strict=True):
+        print(f"{name}: {said}", flush=True)
+    print(f"Audited in {time.monotonic() - began:.0f} s.")
+    return 0 if all(good for good, _ in found) else 1
 
 
 def known_holes() -> tuple[bool, str]:
@@ -67,11 +70,18 @@ def bandit() -> tuple[bool, str]:
 
 
 def secrets() -> tuple[bool, str]:
-    """Every file that git keeps; what is in the baseline has been looked at."""
-    files = [name for name in subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-             if name and not name.endswith((".lock", ".png", ".svg", ".woff2")) and "/vendor/" not in name and (ROOT / name).is_file()]
-    done = subprocess.run([sys.executable, "-m", "detect_secrets.pre_commit_hook", "--baseline", str(BASELINE), *files], cwd=ROOT, capture_output=True, text=True)
-    return done.returncode in (0, 3), f"0 new in {len(files)} files" if done.returncode in (0, 3) else f"looks like a secret:\n{done.stdout.strip()[-3000:]}"
+    """Every file that git keeps; what is in the baseline has been looked at. Tests make up passwords and digests: there only what has the form of a real key counts."""
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    files = [name for name in kept if name and not name.endswith(UNREAD) and "/vendor/" not in name and name != str(BASELINE.relative_to(ROOT)) and (ROOT / name).is_file()]
+    tests = [name for name in files if name.startswith(("tests/", "docs/benchmarks/"))]
+    noisy = [part for name in ("KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString", "BasicAuthDetector") for part in ("--disable-plugin", name)]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as copy:  # the hook writes new line numbers into its baseline
+        copy.write(BASELINE.read_text())
+        copy.flush()
+        runs = [["--baseline", copy.name, *sorted(set(files) - set(tests))], [*noisy, *tests]]
+        done = [subprocess.run([sys.executable, "-m", "detect_secrets.pre_commit_hook", *run], cwd=ROOT, capture_output=True, text=True) for run in runs]
+    wrong = [run for run in done if run.returncode not in (0, 3)]
+    return not wrong, "\n".join(["looks like a secret:", *((run.stdout + run.stderr).strip()[-3000:] for run in wrong)]) if wrong else f"0 new in {len(files)} files"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Make requirements.lock: every file of every pinned requirement by its SHA-256, for all platforms and Pythons. `python .ci/lock.py`; `--check` says whether it is level.
 
-requirements.txt stays the file that people read and edit; run.py installs from the lock, so that pip refuses any file whose bytes are others. uv (in a virtual environment of its own)
+requirements.txt stays the file that people read and edit; run.py installs from the lock, so that pip refuses any file whose bytes are others. uv (where it is missing, in a virtual environment of its own)
 asks the package index; the CPU builds of torch come from another index, or from the folders of `pip config`'s find-links, and are named at the head of the lock.
 """
 
 import argparse
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,10 +55,12 @@ def pins(path: Path) -> dict[str, str]:
 
 def hashed() -> str:
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", UV], check=True)
+        uv = shutil.which("uv") or f"{folder}/bin/uv"
+        if uv.startswith(folder):
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            subprocess.run([f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", UV], check=True)
         out = f"{folder}/lock.txt"
-        subprocess.run([f"{folder}/bin/uv", "pip", "compile", "--quiet", "--no-deps", "--universal", "--generate-hashes", "--no-annotate", "--no-header", "--python-version", "3.11",
+        subprocess.run([uv, "pip", "compile", "--quiet", "--no-deps", "--universal", "--generate-hashes", "--no-annotate", "--no-header", "--python-version", "3.11",
                         str(REQUIREMENTS), "-o", out], check=True)
         return Path(out).read_text()
 
