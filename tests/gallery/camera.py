@@ -52,7 +52,10 @@ class Camera:
         visitor = self.visitor(shot.who, window)
         page, wrong = visitor.page, []
         visitor.complaints.clear()
-        answer = page.goto(self.url + shot.path(self.stage))
+        path = shot.path(self.stage)
+        if "#" in path:
+            page.goto("about:blank")  # else another tab of the page that is open would be no new page
+        answer = page.goto(self.url + path)
         if answer is not None and answer.status != shot.status:
             wrong.append(f"answered {answer.status} at first, not {shot.status}")
         _settle(page)
@@ -98,7 +101,6 @@ LAYOUT = """() => {
   const wide = document.documentElement.scrollWidth, inner = document.documentElement.clientWidth;
   const sticking = wide <= inner ? [] : [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > inner + 1)
     .map((e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + [...e.classList].map((c) => "." + c).join(""));
-  const code = [...document.querySelectorAll("pre, code")];
   const shown = document.body.cloneNode(true);
   shown.querySelectorAll("pre, code, script, template, textarea").forEach((e) => e.remove());
   return { wide, sticking, words: shown.textContent };

@@ -73,7 +73,6 @@ SCENES = {
     "job": ("/jobs/{job}/", None, "[aria-labelledby=board]", "[aria-labelledby=board] .table-wide"),
     "map": ("/explore/?view=map", _mapped, "#map", "#map"),
     "compare": ("/compare/?{three}", None, "main h1", "main .sheet:has(table)"),
-    "home": ("/", None, "nav.topbar", ".counters"),
 }
 
 

@@ -197,7 +197,6 @@ PUBLIC = [
     Shot("explore-table", "explore", query="?view=table"),
     Shot("explore-map", "explore", query="?view=map", act=map_drawn),
     Shot("explore-lasso", "explore", query="?view=map", act=lasso),
-    Shot("map-card", "map-near", query="?x=nonsense&y=0", status=404),
     Shot("compare-nothing", "compare"),
     Shot("compare-two", "compare", query="?l=alice/nuclei-small@1.1.0&l=bob/nuclei-tuned@1.0.0"),
     Shot("compare-six", "compare", query=f"?{SIX}"),
@@ -295,7 +294,6 @@ MATCHING = [
     Shot("request-far", "request", ("{request_far}",), who="charlie"),
     Shot("request-met", "request", ("{request_met}",)),
     Shot("request-closed", "request", ("{request_closed}",)),
-    Shot("requests-served", "requests-served", (*SMALL, "1.1.0"), who="alice", schemes=()),
 ]
 
 REUSE = [
