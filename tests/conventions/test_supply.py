@@ -27,7 +27,7 @@ def test_run_py_installs_by_the_hashes_of_the_lock_alone(monkeypatch):
 def test_run_py_says_so_where_the_lock_is_behind(monkeypatch, tmp_path, capsys):
     run = module("run.py")
     behind = tmp_path / "requirements.lock"
-    behind.write_text((ROOT / "requirements.lock").read_text().replace("Django==", "Django==0.", 1))
+    behind.write_text((ROOT / "requirements.lock").read_text().replace("\ndjango==", "\ndjango==0.", 1))
     monkeypatch.setattr(run, "LOCK", str(behind))
     assert run.what_to_install()[:2] == ["-r", "requirements.txt"]
     assert "not held against hashes" in capsys.readouterr().err

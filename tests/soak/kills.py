@@ -26,7 +26,7 @@ import httpx2
 from tests.soak.market import LEASE_S, SERVICES, Market, again, children, light_market, unsettled
 
 OPEN = 24  # jobs that wait or run while we kill
-KINDS = {"child": 65, "worker": 10, "web": 5, "database": 20}  # of a hundred
+KINDS = {"child": 73, "worker": 5, "web": 2, "database": 20}  # of a hundred
 
 
 def main() -> int:

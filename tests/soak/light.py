@@ -14,6 +14,7 @@ from typing import Any
 
 import reuse.sandbox
 from reuse.plan import Labelled, Member, Outcome, Plan
+from reuse.sandbox import probe
 
 WORK_S = 0.4
 
@@ -46,5 +47,6 @@ engine = types.ModuleType("reuse.engine")
 engine.Labelled, engine.Member, engine.Outcome, engine.Plan, engine.run = Labelled, Member, Outcome, Plan, run
 sys.modules["reuse.engine"] = engine
 reuse.sandbox.shared = Trusting
+probe.level = lambda: probe.Level("l1", "")  # not tried anew by each child that takes a killed one's place
 
 from marketplace.celery import app  # noqa: E402, F401 - what Celery looks for, once all stands in
