@@ -14,7 +14,7 @@ REFUSERS = [
     )),
 ]
 CODE = re.compile(r"[a-z]+(-[a-z]+)+")
-MADE = {"model-too-large", "statistics-too-large"}  # of f"{what}-too-large"
+MADE = {"model-too-large", "statistics-too-large", "poison"}  # of f"{what}-too-large"; a word of one part
 
 
 def codes(path: Path) -> set[str]:

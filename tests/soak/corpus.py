@@ -8,6 +8,7 @@ or "run" (only the sandbox can tell). A good case is "usable".
 import bz2
 import gzip
 import hashlib
+import html
 import io
 import json
 import lzma
@@ -774,7 +775,10 @@ def file_names() -> Iterator[Case]:
         yield simple(f"file named {name[:30]!r} in learnware.json", "file names", "door", "wrong-manifest", file=name) if name else replace(
             simple("file without a name in learnware.json", "file names", "door", "wrong-manifest", file="x"), manifest=simple("x", "x", file="x").manifest.replace(b'"file": "x"', b'"file": ""'))
         if not set(name) & set("\r\n\0") and name.strip():
-            yield replace(simple(f"file sent as {name[:30]!r}", "file names", slug=f"sent-{number}"), filename=name)
+            # A name that Django's parser is left with nothing of is no file.
+            tail = "".join(letter for letter in html.unescape(name).rsplit("/")[-1].rsplit("\\")[-1] if letter.isprintable()).strip()
+            nothing = tail in ("", ".", "..")
+            yield replace(simple(f"file sent as {name[:30]!r}", "file names", "door" if nothing else "usable", "wrong-fields" if nothing else "", slug=f"sent-{number}"), filename=name)
     for name in ("learnware.json", "specification.json", "statistics.safetensors"):
         yield simple(f"a model named {name}", "file names", "door", "wrong-manifest", file=name)
 
