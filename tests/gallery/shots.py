@@ -150,12 +150,12 @@ def no_member_left_but_one(page: Any, stage: dict) -> None:
 
 
 def files_chosen(page: Any, stage: dict) -> None:
-    page.set_input_files("[data-zone] input[type=file]", [stage["offer_model"], stage["offer_specification"], stage["offer_manifest"]])
-    page.wait_for_function("() => [...document.querySelectorAll('[data-files] li, .files li')].length >= 3")
+    page.set_input_files("[data-files]", [stage["offer_model"], stage["offer_specification"], stage["offer_manifest"]])
+    page.wait_for_function("() => document.querySelectorAll('[data-rows] > li').length >= 3")
 
 
 def pickle_chosen(page: Any, stage: dict) -> None:
-    page.set_input_files("[data-zone] input[type=file]", [stage["offer_pickle"]])
+    page.set_input_files("[data-files]", [stage["offer_pickle"]])
     page.wait_for_selector("text=moorage convert")
 
 
@@ -236,7 +236,7 @@ LEARNWARE = [
     Shot("card-preview", "card", tuple(SMALL), who="alice", act=click("button[name=preview]")),
     Shot("access", "access", ("alice", "nuclei-gated"), who="alice"),
     Shot("access-private", "access", ("alice", "nuclei-private"), who="alice"),
-    Shot("access-wrong", "access", ("alice", "nuclei-private"), who="alice", act=send({"input[name=username]": "nobody-of-that-name"}, "button:has-text('Share')"), logs=(422, 404)),
+    Shot("access-wrong", "access", ("alice", "nuclei-private"), who="alice", act=send({"input[name=username]": "nobody-of-that-name"}, "form[action$='/share/'] button"), logs=(422, 404)),
     Shot("ask", "access-ask", ("alice", "nuclei-gated"), who="nell"),
     Shot("ask-waiting", "access-ask", ("alice", "nuclei-gated"), who="bob"),
     Shot("ask-denied", "access-ask", ("alice", "nuclei-gated"), who="charlie"),
