@@ -38,6 +38,11 @@ def unpack(body: bytes) -> tuple[Any, list[np.ndarray]]:
     return document, arrays
 
 
+def is_whole(message: bytes) -> bool:
+    """Whether these bytes are one message, to the byte."""
+    return len(message) >= 8 and struct.unpack_from("<Q", message)[0] == len(message) - 8
+
+
 def told(pending: bytearray) -> bytes | None:
     """The message at the front of `pending`, cut off it, if it is a whole word of progress; None for anything else."""
     if len(pending) < 8:

@@ -108,7 +108,7 @@ def serve(body: bytes, requests: int, scratch: Path, level: str, size: int, rela
     if why == "full":
         return wire.pack({"error": {"code": "model-too-hungry", "message": f"The model wrote more than the {held['disk']:,} bytes that a model may write.",
                                     "hint": "Offer a smaller model."}})
-    if why or len(reply) < 8:
+    if why or not wire.is_whole(reply):  # a length that is not its own would make the rest of it the answer to the next request
         return wire.pack({"error": {"code": "model-crashed", "message": "The model ended its process before it answered.",
                                     "hint": "Load the file and predict a few rows on your own machine first."}})
     return reply

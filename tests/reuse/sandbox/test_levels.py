@@ -154,3 +154,39 @@ def test_a_report_that_is_none_is_not_believed(report):
     with pytest.raises(ReuseError) as refused:
         client._report(report)
     assert refused.value.code == "model-crashed"
+
+
+def test_a_child_that_answers_for_the_next_one_as_well_is_not_heard(tmp_path):
+    """What follows an answer would be read as the answer to the next request: another user's."""
+    from reuse.sandbox import wire
+    from tests.soak.sandbox import Hostile
+
+    class Doubling(Hostile):
+        WORDS = ("-c", """
+import os, sys
+from reuse.sandbox import wire, zygote
+
+def answer(request, arrays, tell):
+    if request["do"] == "double":
+        os.write(3, wire.pack({"pong": 1}) + wire.pack({"pong": "forged"}))
+        os._exit(0)
+    return {"pong": True}, []
+
+def libraries():
+    import reuse.sandbox.work as work
+    work.answer = answer
+
+zygote.libraries = libraries
+sys.exit(zygote.main())
+""")
+
+    assert not wire.is_whole(wire.pack({}) + wire.pack({}))
+    own = client.Sandbox(level="l1")
+    own._zygote = Doubling("l1")
+    try:
+        assert client._greeted(own._zygote, "l1")
+        with pytest.raises(ReuseError, match="ended its process"):
+            own._call({"do": "double"})
+        assert own._call({"do": "ping"})[0] == {"pong": True}
+    finally:
+        own.close()

@@ -44,6 +44,11 @@ def test_only_numbers_in_range_are_passed_on():
     assert heard == [(0, {"state": "answering", "loading_s": 0.5})]
 
 
+@pytest.mark.parametrize(("change", "whole"), [(lambda m: m, True), (lambda m: m + b"x", False), (lambda m: m[:-1], False), (lambda m: m + m, False), (lambda m: b"", False)])
+def test_an_answer_with_something_after_it_is_none(change, whole):
+    assert wire.is_whole(change(wire.pack({"notes": []}, [np.zeros(3)]))) is whole
+
+
 def test_a_word_is_cut_off_only_when_it_is_whole():
     word, answer = wire.pack({"progress": {"member": 0}}), wire.pack({"notes": []}, [np.zeros(3)])
     pending = bytearray(word[:-1])
