@@ -1,7 +1,6 @@
 """The form that offers a learnware: three files, or two and the words of the third."""
 
 import hashlib
-import json
 from typing import Any
 
 from django import forms
@@ -66,9 +65,9 @@ class Upload(Styled, forms.Form):
         if not text:
             return None
         try:
-            return json.loads(text)
+            return strict_json.loads(text.encode(), most=MAX_BYTES, what="The architecture")
         except ValueError as error:
-            raise forms.ValidationError(f"The architecture must be JSON; {error}.") from None
+            raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict:
         given = super().clean()

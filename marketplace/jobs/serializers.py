@@ -1,6 +1,5 @@
 """What a reuse takes and how a job is shown."""
 
-import json
 from typing import Any
 
 from django.urls import reverse
@@ -8,6 +7,9 @@ from rest_framework import serializers
 
 from marketplace.catalog.models import Learnware
 from marketplace.jobs.models import ReuseJob, Trial
+from specs import strict_json
+
+MAX_TYPED = 1 << 20  # bytes of JSON that a form takes as text
 
 
 class JsonField(serializers.JSONField):
@@ -16,9 +18,9 @@ class JsonField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, str | bytes):
             try:
-                return json.loads(data)
+                return strict_json.loads(data.encode() if isinstance(data, str) else data, most=MAX_TYPED, what="This")
             except ValueError as error:
-                raise serializers.ValidationError(f"This must be JSON; {error}.") from error
+                raise serializers.ValidationError(str(error)) from error
         return super().to_internal_value(data)
 
 

@@ -1,7 +1,5 @@
 """The form that brings a requirement: a file, pasted JSON, or a learnware's own specification."""
 
-import json
-
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext
@@ -9,6 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts.forms import Styled
 from reuse.manifest import MODEL_FORMATS
+from specs import strict_json
+
+MAX_TYPED = 1 << 20  # bytes of JSON that a form takes as text
 
 
 class Requirement(Styled, forms.Form):
@@ -84,7 +85,7 @@ class Reuse(Styled, forms.Form):
     def clean_members(self) -> list | None:
         text = self.cleaned_data["members"].strip()
         try:
-            found = json.loads(text) if text else None
+            found = strict_json.loads(text.encode(), most=MAX_TYPED, what="The members") if text else None
         except ValueError:
             found = ()
         if found is not None and not isinstance(found, list):
@@ -94,7 +95,7 @@ class Reuse(Styled, forms.Form):
     def clean_params(self) -> dict:
         text = self.cleaned_data["params"].strip()
         try:
-            found = json.loads(text) if text else {}
+            found = strict_json.loads(text.encode(), most=MAX_TYPED, what="Parameters") if text else {}
         except ValueError as error:
             raise forms.ValidationError(gettext('Parameters must be JSON, such as {"alpha": 0.3}; %(error)s.') % {"error": error}) from None
         if not isinstance(found, dict):
