@@ -41,9 +41,17 @@ class Shot:
 
 def shots() -> list[Shot]:
     """Every shot; names are unique, and those of the pictures."""
-    found = [*PUBLIC, *LEARNWARE, *_tabs(), *OFFERING, *MATCHING, *REUSE, *ACCOUNTS, *ERRORS, *ADMIN, *_docs()]
+    found = [shot for part in parts().values() for shot in part]
     assert len({shot.name for shot in found}) == len(found)
     return found
+
+
+def parts() -> dict[str, list[Shot]]:
+    """The shots by what they are of."""
+    return {
+        "catalog": PUBLIC, "learnware": [*LEARNWARE, *_tabs()], "offering": OFFERING, "matching": MATCHING, "reuse": REUSE, "accounts": ACCOUNTS, "errors": [*ERRORS, *ADMIN],
+        "docs": _docs(),
+    }
 
 
 # --- deeds that make a state -------------------------------------------------------------------

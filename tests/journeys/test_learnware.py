@@ -37,7 +37,7 @@ def test_tabs_versions_and_talk(visit, site):
     for name in TABS:
         page.click(f"#tab-{name}")
         page.wait_for_selector(f"#{name}.active")
-        assert page.url.endswith(f"#{name}") and page.locator("[role=tabpanel]:visible").count() == 1
+        assert page.url.endswith(f"#{name}") and page.locator("section[role=tabpanel]:visible").count() == 1
         bob.photograph(f"learnware-tab-{name}")
     # With the arrow keys too, as tabs are used; and an address with a tab opens it.
     page.focus("#tab-card")
