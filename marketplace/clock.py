@@ -9,10 +9,12 @@ import logging
 from typing import Any
 
 from celery import bootsteps
+from django.conf import settings
 
 from marketplace.broker import NO_BELL
 
 log = logging.getLogger(__name__)
+KEPT_S = 30  # a reaper that a busy worker takes late is better than none
 
 
 class Clock(bootsteps.StartStopStep):
@@ -35,7 +37,7 @@ class Clock(bootsteps.StartStopStep):
 
 def _send(app: Any, name: str, task: str, seconds: float) -> None:
     try:
-        # What no worker took before the next tick is not worth doing any more.
-        app.send_task(task, expires=seconds, retry=False)
+        # What no worker took for so long is not worth doing any more: others have been sent since.
+        app.send_task(task, expires=max(seconds, KEPT_S), retry=False, queue=settings.CLOCK_QUEUE)
     except NO_BELL as error:
         log.warning("%s was not sent: %s", name, error)

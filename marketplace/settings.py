@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from kombu import Exchange, Queue
 
 from marketplace import env
 from marketplace.matching.describing import shut_workers
@@ -242,6 +243,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = env.text("MOORAGE_QUEUE", "moorage")
+# The clock rings in a queue of its own, which every worker hears as well: behind a long queue of jobs the reapers would come too late.
+CLOCK_QUEUE = f"{CELERY_TASK_DEFAULT_QUEUE}-clock"
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in (CELERY_TASK_DEFAULT_QUEUE, CLOCK_QUEUE)]
 GPU_QUEUE = env.text("MOORAGE_GPU_QUEUE", "")  # where doorbells of methods that train are rung: for workers that are started with --queues and this name
 GPU_METHODS = env.names("MOORAGE_GPU_METHODS", "finetune,distil")  # kinds of methods
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
