@@ -237,3 +237,10 @@ def test_shared_with_an_organisation_is_shared_with_its_members(doors, people, c
     mine = offered(people["owner"], "pilot", homes(), table(np.random.default_rng(6)))
     access.change(mine.learnware, people["owner"], visibility="private", shared_with=["harbour"])
     assert not held_against(all_of(404, 200, guest=404), lambda visitor: doors(visitor)[0].get("/api/v1/learnwares/alice/pilot").status_code)
+
+
+def test_a_token_that_may_not_read_sees_what_everybody_sees(api, people, private):
+    held = api(people["owner"], ["upload"])
+    assert {held.get(path).status_code for path in (*READ, MODEL, "/api/models/harbour/crane", "/harbour/crane/resolve/main/README.md")} == {404}
+    assert held.get("/api/v1/learnwares").json()["count"] == 1 and "quays" not in held.get("/api/v1/spaces").content.decode()
+    assert held.get("/api/v1/learnwares/alice/open").status_code == 200
