@@ -407,5 +407,5 @@ PARTS = {  # parts of another shot's page, fetched by its script, and files
     "version-status": "learnware-checking", "match-mixture": "match-chosen", "requests-served": "learnware-owner", "map-near": "explore-map", "job-status": "job-running",
     "requests-served-mine": "mine", "request-answered": "upload-answers", "email-confirm": "email-confirm", "password-reset-set": "reset-set", "second-step": "second-step",
     "docs-image": "docs", "request-specification": "request-stranger", "trial-file": "trial-file", "notification": "notifications", "schema": "api-docs",
-    "health-live": "", "health-ready": "",
+    "health-live": "", "health-ready": "", "metrics": "", "script-words": "", "set-language": "",
 }

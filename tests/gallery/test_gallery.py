@@ -29,8 +29,8 @@ def names() -> set[str]:
             if isinstance(pattern, URLResolver):
                 if str(pattern.pattern) not in ("api/v1/", "admin/"):
                     yield from walk(pattern.url_patterns)
-            elif isinstance(pattern, URLPattern) and not str(pattern.name).startswith("hub-"):
-                yield pattern.name
+            elif isinstance(pattern, URLPattern) and not str(pattern.name).startswith("hub-") and not str(pattern.pattern).startswith("admin/"):
+                yield pattern.name or str(pattern.pattern)
 
     return set(walk(get_resolver().url_patterns))
 
