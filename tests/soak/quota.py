@@ -50,7 +50,7 @@ def _race(market: Market, parallel: int) -> dict:
         answers = list(pool.map(lambda _: _begin(market, 1 << 20), range(parallel)))
     for answer in answers:
         if answer.status_code == 201:
-            market.bob.delete(answer.headers["Location"], headers=TUS)
+            market.bob.delete(market.site.url + answer.headers["Location"], headers=TUS)
     counted = Counter(answer.status_code for answer in answers)
     return {"parallel": parallel, "let_in": counted[201], "answers": dict(counted)}
 
@@ -60,7 +60,7 @@ def _resumed(market: Market, many: int, chance: random.Random) -> dict:
     for _number in range(many):
         content = chance.randbytes(chance.randrange(50_000, 900_000))
         digest = hashlib.sha256(content).hexdigest()
-        where = _begin(market, len(content), digest).headers["Location"]
+        where = market.site.url + _begin(market, len(content), digest).headers["Location"]
         while (at := _standing(market, where)) < len(content):
             cut = chance.random() < 0.6
             sent = content[at : at + chance.randrange(1, len(content))] if cut else content[at:]
