@@ -102,8 +102,8 @@ def test_a_newcomer_has_a_predictor_six_clicks_after_choosing_a_file(browser, si
     click("[data-part=find]")
     page.wait_for_url("**/matches/**")
     match = urlsplit(page.url).path
-    click("a:has-text('Sign in and start')")
-    click("a:has-text('Create an account')")
+    click("main a:has-text('Sign in and start')")
+    click("main a:has-text('Create an account')")
     page.fill("input[name=username]", "newcomer")
     page.fill("input[name=password1]", "a-quiet-harbour")
     page.fill("input[name=password2]", "a-quiet-harbour")
