@@ -64,8 +64,9 @@ class Camera:
         if shot.act is not None:
             shot.act(page, self.stage)
             _settle(page)
-        if shot.says and shot.says not in page.inner_text("body"):
-            wrong.append(f"does not say {shot.says!r}")
+        says = shot.says.format(**self.stage) if "{" in shot.says else shot.says
+        if says and says not in page.inner_text("body"):
+            wrong.append(f"does not say {says!r}")
         wrong += _layout(page, window.width)
         wrong += axe(page)
         wrong += [words for words in visitor.complaints if not _expected(words, shot)]

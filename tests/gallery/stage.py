@@ -316,7 +316,8 @@ def _accounts(alice: User, bob: User, charlie: User) -> dict[str, Any]:
     used, _ = devices.ask("moorage on a tablet", ["read"])
     devices.decide(bob, used.user_code, allow=True)
     User.objects.filter(pk=charlie.pk).update(email_confirmed=timezone.now())
-    charlie.refresh_from_db()
+    for user in (bob, charlie):  # signing in changes what a link is made of
+        user.refresh_from_db()
     links = {
         "confirm_link": reverse("email-confirm", args=[mailing.uid(bob), mailing.confirming.make_token(bob)]),
         "reset_link": reverse("password-reset-set", args=[mailing.uid(charlie), mailing.resetting.make_token(charlie)]),
