@@ -29,6 +29,8 @@ Heard = Callable[[int, dict[str, Any]], None]
 class Sandbox:
     """A zygote and its children. Safe to use from several threads: calls queue."""
 
+    zygote = Zygote  # what is started, and started again
+
     def __init__(self, limits: Limits | None = None, *, level: str = "", python: str = "", recycle: int = RECYCLE) -> None:
         """`level` is for those who may not take what the machine gives (probe.required): tests, and measurements."""
         self.limits = limits or Limits()
@@ -132,7 +134,7 @@ class Sandbox:
         why = ""
         for _ in range(2):
             try:
-                self._zygote = Zygote(level, python=self._python)
+                self._zygote = self.zygote(level, python=self._python)
                 if _greeted(self._zygote, level):
                     return self._zygote
                 why = self._zygote.last_words()
@@ -144,7 +146,7 @@ class Sandbox:
     def _renew(self, zygote: Zygote) -> None:
         """After many calls let a fresh zygote load beside this one, and take over when it is ready."""
         if self._next is None and zygote.calls >= self._recycle:
-            self._next = Zygote(zygote.level, python=self._python)
+            self._next = self.zygote(zygote.level, python=self._python)
         if self._next is not None and (self._next.process.poll() is not None or select.select([self._next.process.stdout], [], [], 0)[0]):
             fresh, self._next = self._next, None
             if _greeted(fresh, zygote.level):

@@ -158,15 +158,16 @@ def timed(call, count: int = 40) -> dict[str, float]:
     return {"p50_ms": round(statistics.median(took), 1), "p95_ms": round(took[int(0.95 * count)], 1)}
 
 
+class Broken(client.Sandbox):
+    """A sandbox whose zygotes are hostile ones, each that comes after another too."""
+
+    zygote = Hostile
+
+
 def hostile(level: str) -> client.Sandbox:
-    """A sandbox whose zygote is a Hostile one."""
-    plain, client.Zygote = client.Zygote, Hostile
-    try:
-        sandbox = client.Sandbox(level=level)
-        sandbox.warm()
-        return sandbox
-    finally:
-        client.Zygote = plain
+    sandbox = Broken(level=level)
+    sandbox.warm()
+    return sandbox
 
 
 def bombs(level: str, times: int = 3) -> dict[str, dict]:

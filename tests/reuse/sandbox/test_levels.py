@@ -98,7 +98,7 @@ def test_a_fresh_zygote_takes_over_when_it_is_ready(monkeypatch):
         made[-1].stop = lambda own=made[-1]: stopped.append(own)
         return made[-1]
 
-    monkeypatch.setattr(client, "Zygote", zygote)
+    monkeypatch.setattr(client.Sandbox, "zygote", staticmethod(zygote))
     monkeypatch.setattr(client, "_greeted", lambda fresh, level: True)
     own = client.Sandbox(recycle=3)
     own._zygote = old = zygote("l1")
