@@ -71,7 +71,7 @@ def mutant(base: list[corpus.Case], number: int, seed: int) -> corpus.Case:
 
 def in_process(base: list[corpus.Case], mutants: int, seed: int) -> dict[str, Any]:
     """Every mutant against the validators; anything but ReuseError, SpecError or acceptance is a surprise."""
-    counted, surprises, slowest, grown = Counter(), [], 0.0, 0
+    counted, surprises, slowest, grown = Counter(), [], 0.0, _rss()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         for number in range(mutants):
             if number == WARM:
