@@ -311,7 +311,7 @@ function architecture() {
 
 function missing() {
   const found = [];
-  if (!slots.model) found.push({ field: "files", message: gettext("The model file is missing."), fix: "Drop a safetensors, skops or ONNX file." });
+  if (!slots.model) found.push({ field: "files", message: gettext("The model file is missing."), fix: gettext("Drop a safetensors, skops, ONNX, XGBoost or LightGBM file.") });
   if (!slots.specification && !said.kept) found.push({ field: "files", message: gettext("The specification is missing."), fix: gettext("Make one where your data is with `moorage describe data.csv`, and drop it.") });
   return found;
 }
