@@ -43,7 +43,7 @@ def light_market(kind: str, *, concurrency: int = 4, real: bool = False, **setti
     os.environ.update(SERVICES[kind])
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         site = Site(Path(folder), app="marketplace" if real else "tests.soak.light", **{
-            "MOORAGE_JOBS_PER_USER": "10000", "MOORAGE_JOBS_RUNNING_PER_USER": "1000", "MOORAGE_JOB_LEASE_S": str(LEASE_S), "MOORAGE_LOG_LEVEL": "WARNING"} | settings)
+            "MOORAGE_JOBS_PER_USER": "10000", "MOORAGE_JOBS_RUNNING_PER_USER": "1000", "MOORAGE_JOB_LEASE_S": str(LEASE_S), "MOORAGE_REAP_EVERY_S": "3", "MOORAGE_LOG_LEVEL": "WARNING"} | settings)
         try:
             site.prepare("alice", "bob")
             os.environ.update(site.env)
