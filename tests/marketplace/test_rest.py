@@ -83,7 +83,8 @@ def test_health_tells_the_weakest_sandbox_among_the_workers(client, db, monkeypa
         monkeypatch.setattr(probe, "level", lambda level=level: probe.Level(level, "as told"))
         sandboxes.announce()
     assert client.get("/health/ready").json()["sandbox"] == {"level": "refuses", "machines": {"refuses": 1, "l1": 2, "full": 1}}
-    monkeypatch.setattr(sandboxes.time, "time", lambda now=sandboxes.time.time(): now + 2 * sandboxes.KEPT_S)
+    later = sandboxes.time.time() + 2 * sandboxes.KEPT_S
+    monkeypatch.setattr(sandboxes.time, "time", lambda: later)
     assert client.get("/health/ready").json()["sandbox"]["level"] == "unknown"
     cache.delete(sandboxes.KEY)
 
