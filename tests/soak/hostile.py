@@ -94,7 +94,7 @@ def offered(client: httpx2.Client, case: corpus.Case, patience_s: float = PARALL
     while (found := client.get(path).json())["status"] == "checking" and time.monotonic() < began + patience_s:
         time.sleep(0.03)
     where = {"usable": "usable", "refused": "check"}.get(found["status"], found["status"])
-    return {"where": where, "code": (found.get("refusal") or {}).get("code", ""), "status": 202, "seconds": time.monotonic() - began}
+    return {"where": where, "code": (found.get("status_reason") or {}).get("code", ""), "status": 202, "seconds": time.monotonic() - began}
 
 
 def as_expected(case: corpus.Case, outcome: dict[str, Any]) -> bool:
