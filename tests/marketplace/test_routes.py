@@ -169,7 +169,7 @@ def ask(client: Client, method: str, path: str, body: dict) -> str:
             if method == "GET":
                 answer = client.get(path, body)
             elif method == "PATCH" and "/uploads/" in path:
-                answer = client.generic(method, path, b"", content_type=tus.MEDIA_TYPE, HTTP_TUS_RESUMABLE=tus.VERSION, HTTP_UPLOAD_OFFSET="0")
+                answer = client.generic(method, path, b"x", content_type=tus.MEDIA_TYPE, HTTP_TUS_RESUMABLE=tus.VERSION, HTTP_UPLOAD_OFFSET="0")
             elif is_api:
                 answer = client.generic(method, path, json.dumps(body), content_type="application/json", HTTP_TUS_RESUMABLE=tus.VERSION)
             elif method == "POST":
@@ -185,6 +185,8 @@ def ask(client: Client, method: str, path: str, body: dict) -> str:
 def surprises(world: dict, paths: list[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path in paths:
+        if "uploads/<uuid" in path:
+            world["upload"] = uploading.begin(owner=world["alice"], size=10, name="model.bin").pk  # a transaction brings no file back that was cancelled
         kwargs, bodies = PATHS(path, world)
         for method in methods_of(OURS[path]):
             letters = "".join(ask(client_of(visitor, world, path, method), method, kwargs, bodies.get(method, {})) for visitor in VISITORS)
@@ -212,7 +214,7 @@ def test_the_admin_site_is_for_staff_and_shows_others_nothing(world, secrets):
         for visitor in ("anonymous", "owner", "member"):
             client = client_of(visitor, world, path.lstrip("/"), "GET")
             answer = client.get(path, follow=True)
-            if not (answer.status_code in (403, 404) or answer.redirect_chain and answer.redirect_chain[-1][0].startswith(("/accounts/", "/explore", "/"))):
+            if not (answer.status_code in (403, 404, 405) or answer.redirect_chain and answer.redirect_chain[-1][0].startswith(("/accounts/", "/explore", "/"))):
                 wrong.append((path, visitor, answer.status_code))
             if answer.status_code == 200 and b"Moorage: moderation" in answer.content:
                 wrong.append((path, visitor, "shown"))
