@@ -70,6 +70,10 @@ def prepare():
         stop("".join(last) + "\npip could not install the requirements (its last words are above).\n"
              "Is the package index reachable? Then run the same command again: it goes on where it stopped.\n"
              "Where it says that hashes do not match, a file is not the one that requirements.lock names: do not install it by other means.")
+    # torch's build for CUDA asks for NVIDIA's libraries, which the lock leaves to it; to any other this changes nothing.
+    torch = next(version for name, version in pins(REQUIREMENTS) if name == "torch")
+    if not quiet([*pip, "install", "--disable-pip-version-check", "--no-input", "torch==" + torch]):
+        stop("pip could not install what torch %s needs beside it.\nRun: .venv/bin/python -m pip install torch==%s   (it says why)" % (torch, torch))
     # The command `moorage` in .venv/bin; its requirements are there already.
     if not quiet([*pip, "install", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--editable", "."]):
         say("The command `moorage` could not be installed into .venv; `.venv/bin/python -m moorage` does the same.")
@@ -103,10 +107,18 @@ def make_venv():
 
 def what_to_install():
     """pip's options: every file by its SHA-256, from requirements.lock; from requirements.txt alone, and loudly, where somebody changed that and not yet the lock."""
-    if pins(REQUIREMENTS) == pins(LOCK):
-        return ["--require-hashes", "--no-deps", "-r", "requirements.lock", *torch_index()]
-    say("requirements.lock is not level with requirements.txt: what is installed now is not held against hashes. To mend it: python .ci/lock.py")
-    return ["-r", "requirements.txt", *torch_index()]
+    digest, options = cpu_build()
+    if pins(REQUIREMENTS) != pins(LOCK):
+        say("requirements.lock is not level with requirements.txt: what is installed now is not held against hashes. To mend it: python .ci/lock.py")
+        return ["-r", "requirements.txt", *options]
+    lock = read(LOCK)
+    if digest:
+        # pip prefers a file whose hash its index tells to one in a folder, whatever the version: so the CPU build is the only torch that is allowed.
+        lock = re.sub(r"^(torch==\S+) \\\n(?:    --hash=\S+(?: \\)?\n?)+", lambda found: "%s --hash=sha256:%s\n" % (found.group(1), digest), lock + "\n", flags=re.MULTILINE)
+    path = os.path.join(VENV, "moorage-requirements.lock")
+    with open(path, "w") as file:
+        file.write(lock + "\n")
+    return ["--require-hashes", "--no-deps", "-r", path, *options]
 
 
 def pins(path):
@@ -115,18 +127,19 @@ def pins(path):
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in found}
 
 
-def torch_index():
-    """On Linux without a GPU the CPU build of torch (0.2 GB) instead of the CUDA build (5 GB), where its index answers and the lock knows the file for this Python."""
-    if sys.platform != "linux" or os.path.exists("/dev/nvidia0") or os.environ.get("PIP_FIND_LINKS"):
-        return []
-    tag = "cp%d%d" % sys.version_info[:2]
-    if not re.search(r"^# torch-\S+-%s-\S+%s\.whl sha256:" % (tag, platform.machine()), read(LOCK) or "", re.MULTILINE):
-        return []
+def cpu_build():
+    """(SHA-256, pip's options) of the CPU build of torch (0.2 GB instead of 5) on Linux without a GPU, where the lock knows it for this Python and it can be had; else ("", [])."""
+    tag, machine = "cp%d%d" % sys.version_info[:2], platform.machine()
+    known = re.search(r"^# (torch-\S+-%s-\S+%s\.whl) sha256:(\w+)" % (tag, machine), read(LOCK) or "", re.MULTILINE)
+    if sys.platform != "linux" or os.path.exists("/dev/nvidia0") or not known:
+        return "", []
+    if any(os.path.exists(os.path.join(folder, known.group(1))) for folder in os.environ.get("PIP_FIND_LINKS", "").split()):
+        return known.group(2), []
     try:
         with urllib.request.urlopen(TORCH_CPU + "/torch/", timeout=5):
-            return ["--extra-index-url", TORCH_CPU]
+            return known.group(2), ["--extra-index-url", TORCH_CPU]
     except OSError:
-        return []
+        return "", []
 
 
 def find_browser():
