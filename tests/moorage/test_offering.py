@@ -60,7 +60,7 @@ def test_a_word_that_breaks_a_rule_is_refused_before_anything_is_sent(tmp_path, 
 
 
 def test_a_model_that_is_none_is_refused(tmp_path, frame):
-    with pytest.raises(Refused, match="scikit-learn estimator"):
+    with pytest.raises(Refused, match="estimator of scikit-learn"):
         prepare(tmp_path, object(), frame, frame["a"], specs.Space.from_table(frame, name="t"))
 
 

@@ -95,7 +95,7 @@ def test_home_counts_what_the_visitor_may_see(client, catalog, bob):
 def test_home_has_examples_the_map_and_the_first_steps(client, catalog):
     mapping.lay_out()
     found = page(client, "/")
-    assert found.count('name="example"') == 1 and "Map of the catalog: 1 islands" in found and found.count('class="task-1"') == 30
+    assert found.count('name="example"') == 1 and "Map of the catalog: 1 island" in found and found.count('class="task-1"') == 30
     assert 'data-put-away="tour"' in found
     example = re.search(r'name="example" value="([^"]+)"', found)[1]
     assert client.post("/match/", {"example": example}).status_code == 302

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from marketplace.catalog import talking
+from marketplace.catalog import cards, talking
 from marketplace.catalog.models import Comment, Learnware, Report, Version
 from tests.marketplace.rows import homes, offered, table
 
@@ -127,7 +127,7 @@ def test_a_learnware_and_a_comment_can_be_reported(client, bob, charlie, flats):
 
 
 def test_the_owner_writes_a_card_after_a_preview_and_the_versions_own_stays(client, alice, bob, flats):
-    Version.objects.update(card_html="<p>As it was.</p>")
+    Version.objects.update(card_html="<p>As it was.</p>", card_made=cards.MADE)
     address = reverse("card", args=WHOSE)
     client.force_login(bob)
     assert client.get(address).status_code == 403
