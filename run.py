@@ -43,7 +43,7 @@ def main(arguments):
     if word == "test":
         find_browser()
         strict = ["-p", "tests.no_skips"] if os.environ.get("CI") else []
-        hand_over([PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadfile", *strict, *rest])
+        hand_over([PYTHON, "-m", "pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *strict, *rest])
     if word == "lint":
         hand_over([PYTHON, "-m", "ruff", "check", *(rest or ["."])])
     hand_over([PYTHON, "manage.py", word, *rest])

@@ -23,6 +23,20 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+LONG = ("test_gallery.py", "test_demo.py", "test_docs.py", "test_client.py", "test_many_kills.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, then the other journeys: whoever runs files side by side then ends with short ones."""
+
+    def place(item: pytest.Item) -> int:
+        if "journeys" not in item.path.parts and "gallery" not in item.path.parts:
+            return len(LONG) + 1
+        return LONG.index(item.path.name) if item.path.name in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 def pytest_sessionfinish() -> None:
     import shutil
 

@@ -96,7 +96,7 @@ def main() -> int:
 def _suite(title: str, settings: dict[str, str], *parts: str) -> int:
     print(f"\n== {title}", flush=True)
     strict = ["-p", "tests.no_skips"] if os.environ.get("CI") else []
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *strict, *parts], env=dict(os.environ, **settings)).returncode
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *strict, *parts], env=dict(os.environ, **settings)).returncode
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def _mend(token: Token, page_name: str, number: int) -> None:
         elif child.type == "image":
             child.attrSet("src", f"/docs/images/{PurePosixPath(str(child.attrGet('src'))).name}")
             child.attrSet("loading", "lazy")
-    if token.type == "fence":
+    if token.type in ("fence", "code_block"):
         label = LABELS.get(token.info.strip(), "Text")
         token.type, token.tag = "html_block", ""
         token.content = render_to_string("components/_code.html", {"code": token.content.rstrip("\n"), "id": f"block-{number}", "label": label}) + "\n"

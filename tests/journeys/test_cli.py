@@ -66,7 +66,8 @@ def test_a_terminal_is_let_in_by_its_code(site, environment, shell, tmp_path):
 
 
 def test_ctrl_c_ends_the_waiting_without_a_traceback(environment, tmp_path):
-    terminal = subprocess.Popen([sys.executable, "-m", "moorage", "login"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    terminal = subprocess.Popen([sys.executable, "-m", "moorage", "login"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a suite in the background hands on that it hears no Ctrl-C
     for _ in range(3):
         terminal.stderr.readline()
     terminal.send_signal(signal.SIGINT)

@@ -122,31 +122,6 @@ def test_a_pickle_is_refused_on_the_page_with_the_command_that_converts_it(visit
     alice.photograph("refused-upload")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-def test_every_page_fits_its_window_and_stays_at_home(visitor, alice, catalog, finished, width, scheme):
-    match = alice.post("matches", json={"specification": models.requirement(models.part(0.2, 0.8)), "top": 5}).json()
-    job = finished(alice, alice.post("jobs", json={"match": match["id"], "method": "ensemble/routed"}).json())
-    space = catalog["small"]["space"]
-    pages = {
-        "home": "/", "explore": "/explore/", "explore-none": "/explore/?q=nothing-like-it", "learnware": "/learnwares/alice/nuclei-small/",
-        "space": f"/spaces/{space['id'] if isinstance(space, dict) else space}/", "match": "/match/", "match-detail": match["url"], "jobs": "/jobs/", "job": job["url"],
-        "mine": "/mine/", "tokens": "/tokens/", "upload": "/upload/", "api-docs": "/api/docs/",
-    }
-    stranger, owner = visitor(width=width, scheme=scheme), visitor(width=width, scheme=scheme)
-    for name, path in {"sign-in": "/accounts/sign-in/", "sign-up": "/accounts/sign-up/", "stranger-home": "/", "stranger-match": match["url"]}.items():
-        stranger.go(path)
-        stranger.photograph(f"{name}-{width}-{scheme}")
-    owner.sign_in("alice", PASSWORD)
-    for name, path in pages.items():
-        owner.go(path)
-        assert "{%" not in owner.page.inner_text("body"), name
-        owner.photograph(f"{name}-{width}-{scheme}")
-    assert stranger.complaints + owner.complaints == []
-    owner.go("/no/such/page/")
-    assert "Nothing is moored here" in owner.page.inner_text("main")
-    owner.photograph(f"not-found-{width}-{scheme}")
-
-
 def test_a_visitor_finds_a_model_with_the_keyboard_alone(visitor, catalog):
     someone = visitor()
     someone.go("/explore/")

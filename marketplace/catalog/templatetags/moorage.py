@@ -9,7 +9,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import escape, format_html, format_html_join
+from django.utils.functional import Promise
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
@@ -71,7 +72,7 @@ def status_badge(status: str) -> SafeString:
 @register.filter
 def ticks(text: Any) -> SafeString:
     """Plain text where `words in backticks` become code."""
-    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(conditional_escape(str(text or "") if isinstance(text, Promise) else text or ""))))
 
 
 @register.filter
