@@ -58,6 +58,18 @@ class RequestId:
         return unable(request, found) if found is not None else None
 
 
+class NoZeroBytes:
+    """An address with a zero byte names nothing; PostgreSQL would refuse to look."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
+        return self.get_response(request)
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Any expected exception as {code, message, hint, request_id} with `fields` where fields are wrong."""
     status, said, headers = _said(error)

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "marketplace.accounts.middleware.StaffNeedASecondFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "marketplace.rest.NoZeroBytes",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
