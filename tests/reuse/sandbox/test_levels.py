@@ -1,6 +1,7 @@
 """Which level is taken, what is said where there is none, and what a Sandbox keeps between calls."""
 
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from tests.reuse.sandbox.test_sandbox import asked, columns, models
 def no_landlock(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 0)
     monkeypatch.delenv(probe.VARIABLE, raising=False)
+    monkeypatch.setattr(probe, "_own_machine", threading.Event())  # a test before may have run a model of its own user's choice
     probe.forget()
     yield
     probe.forget()
@@ -36,9 +38,6 @@ def test_the_walls_go_down_when_somebody_says_so_alone(no_landlock, monkeypatch)
 
 
 def test_on_ones_own_machine_limits_do_after_a_warning(no_landlock, monkeypatch):
-    import threading
-
-    monkeypatch.setattr(probe, "_own_machine", threading.Event())
     with pytest.warns(UserWarning, match="with limits alone"):
         probe.on_own_machine()
     assert probe.level().name == "none"
