@@ -59,15 +59,17 @@ class RequestId:
 
 
 class NoZeroBytes:
-    """An address with a zero byte names nothing; PostgreSQL would refuse to look."""
+    """An address with a zero byte names nothing; PostgreSQL would refuse to look. The Hugging Face doors say so in words of their own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "\0" in request.path_info:
-            raise Http404
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        if "\0" in request.path_info and not str(request.resolver_match.url_name).startswith("hub-"):
+            raise Http404
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
