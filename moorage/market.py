@@ -113,20 +113,23 @@ class Market:
         tables.check_target(tables.frame_of(frame), target)
         if task is None and target is not None:
             task = tables.task_of(frame[target])
-        if space is None or space == "found":
-            try:
-                space = self.find_space(frame, target)
-            except NotFound:
-                if space != "found":
-                    raise
-                space = specs.Space.from_table(frame, name=name or "table", target=target)
-        elif isinstance(space, str):
-            space = self.space(space)
+        space = self._space_for(frame, space, target=target, name=name or "table")
         semantic = {"name": name, "description": description, "task": task, "target": target}
         if labels:
             options |= {"target": target, "labels": "values" if task == "regression" else "classes"}
         rkme = specs.describe(frame if parts is None else parts, space, points=points, seed=seed, **options)
         return specs.Specification(space, rkme, {key: value for key, value in semantic.items() if value})
+
+    def _space_for(self, frame: Any, space: specs.Space | str | None, *, target: str | None = None, name: str) -> specs.Space:
+        """A Space as it is, the one with an id, or by the columns: one that they fit, and with "found" a new one of this name where none does."""
+        if space is not None and space != "found":
+            return self.space(space) if isinstance(space, str) else space
+        try:
+            return self.find_space(frame, target)
+        except NotFound:
+            if space != "found":
+                raise
+            return specs.Space.from_table(frame, name=name, target=target)
 
     # -- searching ------------------------------------------------------------------------------
 
@@ -203,13 +206,14 @@ class Market:
     def offer(
         self, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str = "1.0.0", title: str = "", card: str = "",
         target: str | None = None, unit: str | None = None, task: str | None = None, classes: list[str] | None = None, takes: str | None = None,
-        space: specs.Space | None = None, base: str | None = None, labels: bool = False, statistics: bool = False, wait: bool = True,
+        space: specs.Space | str | None = None, base: str | None = None, labels: bool = False, statistics: bool = False, wait: bool = True,
         seen: Seen | None = None,
     ) -> dict[str, Any]:
         """Export a fitted model, describe its training data, upload both and wait for the check; returns the version.
 
         `model` is a scikit-learn estimator that takes X_train's raw columns, a torch module from reuse.architectures that takes
         the coordinates of `space`, ONNX bytes, or the path of a model file. Rows of X_train stay here.
+        `space`: a Space, the id of one, or "found", which None means too: one that the columns fit, else a new one.
         `statistics`: publish what RegMean and Fisher need to merge a torch module (second moments of its layers' inputs, squared gradients; of the first layer
         that is second moments of the data). Without them both work from the specification. Raises Refused with the reason when the market refuses it.
         """

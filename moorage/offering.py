@@ -7,12 +7,12 @@ from typing import Any
 
 import specs
 from moorage import tables
-from moorage.errors import NotFound, Refused
+from moorage.errors import Refused
 
 
 def prepare(
     market: Any, folder: Path, model: Any, X_train: Any, y_train: Any, *, name: str, licence: str, version: str, title: str, card: str,
-    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | None, base: str | None, labels: bool = False, statistics: bool = False, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
+    target: str | None, unit: str | None, task: str | None, classes: list[str] | None, takes: str | None, space: specs.Space | str | None, base: str | None, labels: bool = False, statistics: bool = False, evaluation: dict[str, Any] | None = None, scenario: tuple[str, ...] = (),
 ) -> Path:
     """Write the three files into `folder`; the training rows are reduced here and stay here."""
     from reuse import ReuseError, formats
@@ -21,11 +21,8 @@ def prepare(
     frame = as_frame(X_train)
     target = target or getattr(y_train, "name", None) or "target"
     task = task or ("classification" if classes or hasattr(model, "classes_") else tables.task_of(y_train))
-    if space is None:
-        try:
-            space = market.find_space(frame)
-        except NotFound:
-            space = specs.Space.from_table(frame, name=title or name)
+    if not isinstance(space, specs.Space):
+        space = market._space_for(frame, "found" if space is None else space, name=title or name)
     try:
         part = formats.export(model, folder)
     except ReuseError as error:
