@@ -1,8 +1,7 @@
-"""Jobs: one predictor made of several models. The row is the job; the broker is a doorbell."""
+"""A job and its members: what a job is asked for, the moves it may make, and questions asked of many."""
 
 import secrets
 import uuid
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,37 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace import leases
 from marketplace.catalog.models import Artifact, Space, Version, WrongState
+from marketplace.jobs.models import pace
+from marketplace.jobs.models.attempts import WORKER_LOST, closed, lease, poison
 from marketplace.matching.models import Match
-
-WORKER_LOST = "worker lost"
-ETA_FROM = 0.15  # of the work; before, its pace says little
-ETA_FROM_ONE = 0.45  # where one method was asked for, most of the time goes into its first steps
-ETA_AFTER_S = 3.0
-ETA_MOVES = 0.3  # how far one report may pull the end that was foreseen towards what the pace now says
-
-
-class ReuseMethod(models.Model):
-    """A method that some worker offers. Workers write this table when they start."""
-
-    kind = models.CharField(max_length=20)
-    name = models.CharField(max_length=40)
-    title = models.CharField(max_length=200)
-    doc = models.TextField(blank=True)
-    params = models.JSONField(default=dict)  # {name: {"type": ..., "default": ...}}
-    needs_labels = models.BooleanField(default=False)
-    needs_family = models.BooleanField(default=False)
-    seen = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["kind", "name"], name="one_row_per_method")]
-        ordering = ["kind", "name"]
-
-    def __str__(self) -> str:
-        return self.address
-
-    @property
-    def address(self) -> str:
-        return f"{self.kind}/{self.name}" if self.kind != self.name else self.name
 
 
 class ReuseJobQuerySet(models.QuerySet):
@@ -166,7 +137,7 @@ class ReuseJob(models.Model):
             taken = ReuseJob.objects.filter(free, pk=self.pk, attempts__lt=settings.JOB_MAX_ATTEMPTS).update(
                 status=self.Status.RUNNING,
                 token=token,
-                lease_until=_lease(),
+                lease_until=lease(),
                 attempts=F("attempts") + 1,
                 started=now,
                 stage="starting",
@@ -180,7 +151,7 @@ class ReuseJob(models.Model):
                 raise WrongState(f"Job {self.pk} can not be claimed: it runs elsewhere or is over.")
             # The UPDATE holds the row until commit, so read and write of the log are one step.
             self.refresh_from_db()
-            log = _close(self.attempt_log, WORKER_LOST, now)
+            log = closed(self.attempt_log, WORKER_LOST, now)
             log.append({"attempt": self.attempts, "started": now.isoformat(), "ended": None, "reason": ""})
             ReuseJob.objects.filter(pk=self.pk).update(attempt_log=log)
         self.attempt_log = log
@@ -188,11 +159,11 @@ class ReuseJob(models.Model):
 
     def heartbeat(self, token: str) -> None:
         """Hold the lease for another while; WrongState when it was lost, and the work with it."""
-        self._held(token, lease_until=_lease())
+        self._held(token, lease_until=lease())
 
     def report(self, token: str, *, stage: str, progress: float, message: str) -> None:
         progress = min(max(progress, 0.0), 1.0)
-        self.ends = self._foreseen(progress)
+        self.ends = pace.foreseen(progress, started=self.started, ends=self.ends, one_method=self.method != "auto")
         self._held(token, stage=stage[:40], progress=progress, message=message[:300], ends=self.ends)
 
     def went_on(self, token: str, epoch: int) -> None:
@@ -239,11 +210,11 @@ class ReuseJob(models.Model):
     def requeue(self, reason: str = WORKER_LOST) -> None:
         """Abandoned to queued, or, after the last attempt, to failed; or cancelled, if that was asked."""
         now = timezone.now()
-        changes: dict[str, Any] = {"token": "", "lease_until": None, "attempt_log": _close(self.attempt_log, reason, now)}
+        changes: dict[str, Any] = {"token": "", "lease_until": None, "attempt_log": closed(self.attempt_log, reason, now)}
         if self.cancel_asked:
             changes |= {"status": self.Status.CANCELLED, "ended": now}
         elif self.attempts >= settings.JOB_MAX_ATTEMPTS:
-            changes |= {"status": self.Status.FAILED, "ended": now, "error": _poison(self.attempts, reason)}
+            changes |= {"status": self.Status.FAILED, "ended": now, "error": poison(self.attempts, reason)}
         else:
             changes |= {"status": self.Status.QUEUED, "queued": now, "stage": "", "progress": 0.0,
                         "message": f"Attempt {self.attempts} ended early ({reason}); queued again."}
@@ -261,15 +232,6 @@ class ReuseJob(models.Model):
         if running.count() >= settings.JOBS_RUNNING_PER_USER:
             raise WrongState(f"Job {self.pk} waits for its turn: its owner has {settings.JOBS_RUNNING_PER_USER} jobs running.")
 
-    def _foreseen(self, progress: float) -> Any:
-        """The end at the pace so far, pulled only a part of the way from what was foreseen before: stages differ in pace, and a time that jumps is no help."""
-        now = timezone.now()
-        elapsed = (now - self.started).total_seconds() if self.started else 0.0
-        if progress < (ETA_FROM if self.method == "auto" else ETA_FROM_ONE) or elapsed < ETA_AFTER_S:
-            return None
-        by_pace = now + timedelta(seconds=elapsed * (1 - progress) / progress)
-        return by_pace if self.ends is None or self.ends < now else self.ends + ETA_MOVES * (by_pace - self.ends)
-
     def _held(self, token: str, /, **changes: Any) -> None:
         held = ReuseJob.objects.filter(pk=self.pk, token=token, status=self.Status.RUNNING)
         if not token or not held.update(**changes):
@@ -278,25 +240,8 @@ class ReuseJob(models.Model):
     def _end(self, token: str, status: str, reason: str, **changes: Any) -> None:
         now = timezone.now()
         self._held(token, status=status, ended=now, lease_until=None, token="",
-                   attempt_log=_close(self.attempt_log, reason, now), **changes)
+                   attempt_log=closed(self.attempt_log, reason, now), **changes)
         self.refresh_from_db()
-
-
-def _lease() -> Any:
-    return leases.until(settings.JOB_LEASE_S)
-
-
-def _close(log: list[dict], reason: str, now: Any) -> list[dict]:
-    """The log with its open entry, if there is one, ended for a reason."""
-    return [entry if entry["ended"] else {**entry, "ended": now.isoformat(), "reason": reason} for entry in log]
-
-
-def _poison(attempts: int, reason: str) -> dict:
-    return {
-        "code": "poison",
-        "message": f"The job took its worker down {attempts} times ({reason}) and is not tried again.",
-        "hint": "Try another method, or fewer members; the attempts are listed on the job.",
-    }
 
 
 class JobMember(models.Model):
@@ -310,136 +255,3 @@ class JobMember(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["job", "version"], name="a_member_once_per_job")]
-
-
-class TrialQuerySet(models.QuerySet):
-    def visible_to(self, user: Any, visitor: str = "") -> "TrialQuerySet":
-        """One's own; of somebody who is not signed in, those of the same browser."""
-        if user is not None and user.is_authenticated:
-            return self.filter(owner=user)
-        return self.filter(owner=None, visitor=visitor) if visitor else self.none()
-
-    def open(self) -> "TrialQuerySet":
-        return self.filter(state__in=Trial.OPEN)
-
-    def abandoned(self) -> "TrialQuerySet":
-        """Running, but whoever ran it has not been heard of within the lease."""
-        return self.filter(leases.lapsed(settings.JOB_LEASE_S), state=Trial.State.RUNNING)
-
-    def waiting_since(self, seconds: float) -> "TrialQuerySet":
-        """Waiting, and no doorbell for so long that the last one may be lost; oldest first."""
-        return self.filter(leases.since("rung", seconds), state=Trial.State.WAITING).order_by("rung")
-
-    def expired(self) -> "TrialQuerySet":
-        return self.filter(expires__lt=timezone.now())
-
-    def whole(self) -> "TrialQuerySet":
-        return self.select_related("version__learnware__owner", "version__space", "job__space", "job__result", "output")
-
-
-def _tomorrow() -> Any:
-    return timezone.now() + timedelta(days=1)
-
-
-class Trial(models.Model):
-    """Somebody's rows put before one model: a learnware, or the result of a job. Gone after a day, its input as soon as it is over.
-
-        waiting ──claim──► running ──finish──► done
-           ▲                  │ └─────fail───► failed
-           └─────requeue──────┘
-    """
-
-    class State(models.TextChoices):
-        WAITING = "waiting", _("waiting")
-        RUNNING = "running", _("running")
-        DONE = "done", _("done")
-        FAILED = "failed", _("failed")
-
-    OPEN = (State.WAITING, State.RUNNING)
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
-    visitor = models.CharField(max_length=64, blank=True)  # of somebody who is not signed in: a digest of their session
-    version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
-    job = models.ForeignKey(ReuseJob, null=True, blank=True, on_delete=models.CASCADE, related_name="trials")
-    rows = models.JSONField(null=True, blank=True)  # {column: [values]}, where few rows came
-    input = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="input_of")  # where a file came; deleted when it is over
-    count = models.PositiveIntegerField()  # of rows
-
-    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING, db_index=True)
-    token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    answer = models.JSONField(null=True, blank=True)  # the first rows with their answers
-    output = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.PROTECT, related_name="output_of")  # all of them, as CSV
-    error = models.JSONField(null=True, blank=True)  # {code, message, hint}
-
-    created = models.DateTimeField(auto_now_add=True)
-    rung = models.DateTimeField(auto_now_add=True)  # when a doorbell was last rung for it
-    started = models.DateTimeField(null=True, blank=True)
-    ended = models.DateTimeField(null=True, blank=True)
-    expires = models.DateTimeField(default=_tomorrow, db_index=True)
-
-    objects = TrialQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-created"]
-        constraints = [models.CheckConstraint(condition=Q(version=None, job__isnull=False) | Q(version__isnull=False, job=None), name="one_thing_is_tried")]
-
-    def __str__(self) -> str:
-        return f"trial {self.id}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("trial", args=[self.id])
-
-    @property
-    def is_open(self) -> bool:
-        return self.state in self.OPEN
-
-    @property
-    def space(self) -> Space:
-        return (self.version or self.job).space
-
-    @property
-    def seconds(self) -> float | None:
-        """How long the attempt that ended it took."""
-        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
-
-    def claim(self) -> str:
-        """Take it and return the fencing token; WrongState when it is not to be had."""
-        now, token = timezone.now(), secrets.token_hex(16)
-        free = Q(state=self.State.WAITING) | (Q(state=self.State.RUNNING) & leases.lapsed(settings.JOB_LEASE_S))
-        if not Trial.objects.filter(free, pk=self.pk, attempts__lt=settings.JOB_MAX_ATTEMPTS).update(
-            state=self.State.RUNNING, token=token, lease_until=_lease(), attempts=F("attempts") + 1, started=now
-        ):
-            raise WrongState(f"Trial {self.pk} can not be claimed: it runs elsewhere or is over.")
-        self.refresh_from_db()
-        return token
-
-    def heartbeat(self, token: str) -> None:
-        self._held(token, lease_until=_lease())
-
-    def finish(self, token: str, *, answer: dict, output: Artifact | None) -> None:
-        self._end(token, self.State.DONE, answer=answer, output=output)
-
-    def fail(self, token: str, error: dict) -> None:
-        self._end(token, self.State.FAILED, error=error)
-
-    def requeue(self) -> None:
-        """Abandoned to waiting, or, after the last attempt, to failed."""
-        changes: dict[str, Any] = {"state": self.State.WAITING, "rung": timezone.now()}
-        if self.attempts >= settings.JOB_MAX_ATTEMPTS:
-            changes = {"state": self.State.FAILED, "ended": timezone.now(), "rows": None, "input": None,
-                       "error": _poison(self.attempts, WORKER_LOST) | {"message": f"The model took its worker down {self.attempts} times and is not tried again."}}
-        if not Trial.objects.abandoned().filter(pk=self.pk, token=self.token).update(token="", lease_until=None, **changes):
-            raise WrongState(f"Trial {self.pk} is not abandoned any more.")
-        self.refresh_from_db()
-
-    def _held(self, token: str, /, **changes: Any) -> None:
-        if not token or not Trial.objects.filter(pk=self.pk, token=token, state=self.State.RUNNING).update(**changes):
-            raise WrongState(f"Trial {self.pk} is not held by this worker any more.")
-
-    def _end(self, token: str, state: str, **changes: Any) -> None:
-        # What came in is let go of in the same UPDATE; its bytes are deleted by whoever called.
-        self._held(token, state=state, ended=timezone.now(), lease_until=None, token="", rows=None, input=None, **changes)
-        self.refresh_from_db()
