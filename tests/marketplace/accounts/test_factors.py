@@ -146,6 +146,16 @@ def test_it_is_taken_away_with_a_code(client, alice, secret):
     assert client.get("/accounts/second-factor/off/").url == "/accounts/security/"
 
 
+def test_each_page_that_asks_for_a_code_says_what_it_is_for(client, alice, secret):
+    client.post("/accounts/sign-in/", PASSWORD)
+    page, note = client.get("/accounts/second-step/").content.decode(), "Without the authenticator, type a recovery code."
+    assert re.findall(r"<button[^>]*data-busy[^>]*>(.*?)</button>", page)[-1] == "Sign in" and note in page and page.count('name="code"') == 1
+    client.force_login(alice)
+    for path, act in (("off", "Take it away"), ("codes", "Make new codes")):
+        page = client.get(f"/accounts/second-factor/{path}/").content.decode()
+        assert re.findall(r"<button[^>]*data-busy[^>]*>(.*?)</button>", page)[-1] == act and note not in page and page.count('name="code"') == 1
+
+
 def test_new_recovery_codes_end_the_old(client, alice, secret):
     client.force_login(alice)
     page = client.post("/accounts/second-factor/codes/", {"code": now(secret)}).content.decode()
