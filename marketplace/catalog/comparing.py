@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from django.http import QueryDict
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy
 
 import specs
 from marketplace import plots
 from marketplace.catalog import showing
 from marketplace.catalog.models import Version
-from marketplace.catalog.templatetags.moorage import figure, output_words, percent
+from marketplace.catalog.templatetags.moorage import figure, file_size, output_words, percent
 from marketplace.errors import Refused
 from reuse.manifest import REFERENCE
 from storage import ArtifactDamaged, ArtifactMissing
@@ -93,13 +93,6 @@ def _measures(version: Version) -> dict[str, str]:
     return said | {name: figure(value) for name, value in found["facts"].items()}
 
 
-def _size(bytes_: int) -> str:
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if bytes_ >= step:
-            return f"{bytes_ / step:.3g} {unit}"
-    return ngettext("%(n)s byte", "%(n)s bytes", bytes_) % {"n": bytes_}
-
-
 def _classes(spot: Spot) -> str:
     return ", ".join(str(name) for name in spot.version.output.get("classes") or [])
 
@@ -119,7 +112,7 @@ SIGNATURE = {
     gettext_lazy("Format"): lambda s: s.version.format,
     gettext_lazy("Architecture"): _architecture,
     gettext_lazy("Parameters"): lambda s: figure(s.version.report["parameters"]) if s.version.report.get("parameters") else "",
-    gettext_lazy("Size of the file"): lambda s: _size(s.version.model.size),
+    gettext_lazy("Size of the file"): lambda s: file_size(s.version.model.size),
     gettext_lazy("Licence"): lambda s: s.version.licence,
     gettext_lazy("Can be merged with"): lambda s: gettext("family %(family)s") % {"family": s.version.merge_family[:12]} if s.version.merge_family else "",
     gettext_lazy("Access"): lambda s: gettext("gated: its owner lets you in") if s.version.learnware.is_gated else gettext("open"),

@@ -76,6 +76,12 @@ def ticks(text: Any) -> SafeString:
 
 
 @register.filter
+def unbroken(code: Any) -> SafeString:
+    """Code to copy, whose options are not torn behind their hyphens where a narrow window wraps a line."""
+    return mark_safe(re.sub(r"(?<=\s)(--?[\w-]+)", r'<span class="text-nowrap">\1</span>', str(conditional_escape(code))))
+
+
+@register.filter
 def predicts(version: Any) -> str:
     """One line on what a version gives back, from its manifest's output."""
     return output_words(version.manifest.get("output") or {})
@@ -115,6 +121,25 @@ def distance(value: Any) -> str:
     except (TypeError, ValueError):
         return "–"
     return "< 0.001" if number < 0.001 else f"{number:.3f}"
+
+
+@register.filter
+def chance(value: Any) -> str:
+    """A p-value with two digits that count; more would claim a precision that it has not."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "–"
+    return "< 0.0001" if number < 1e-4 else f"{number:.2g}" if number < 0.1 else f"{number:.2f}"
+
+
+@register.filter
+def file_size(size: int) -> str:
+    """Bytes in steps of a thousand, as the scripts and the filters of the catalog say them."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= step:
+            return f"{size / step:.{1 if size < 99.95 * step else 0}f} {unit}"
+    return ngettext("%(n)s byte", "%(n)s bytes", size) % {"n": size}
 
 
 @register.filter
