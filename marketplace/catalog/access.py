@@ -1,7 +1,7 @@
 """Who may see a learnware and who may use it: public or private, shared, gated, asked for and granted."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -127,6 +127,14 @@ def unshare(learnware: Learnware, by: User, username: str) -> None:
             audit.note("share-ended", actor=by, object=f"learnware:{learnware}")
 
 
+def ask_again(asked: AccessRequest | None) -> datetime | None:
+    """From when on somebody who was turned down may ask again; None where that is so already."""
+    if asked is None or asked.state != State.DENIED or asked.decided is None:
+        return None
+    again = asked.decided + ASK_AGAIN
+    return again if again > timezone.now() else None
+
+
 @transaction.atomic
 def ask(learnware: Learnware, user: User, words: str = "") -> AccessRequest:
     """Ask the owner of a gated learnware to let a person in. Whoever was turned down may ask again after a day."""
@@ -139,7 +147,7 @@ def ask(learnware: Learnware, user: User, words: str = "") -> AccessRequest:
         raise Refused("too-many-requests-for-access", f"At most {MAX_WAITING} of your requests may wait.", hint="Wait until some are answered.", status=429)
     asked, is_new = AccessRequest.objects.get_or_create(learnware=learnware, user=user, defaults={"words": words})
     if not is_new:
-        if asked.decided is not None and asked.decided > timezone.now() - ASK_AGAIN:
+        if ask_again(asked) is not None:
             raise Refused("denied", f"The owner has said no on {asked.decided:%-d %B %Y}.", hint="You may ask again a day later.", status=409)
         asked.words, asked.state, asked.decided = words, State.WAITING, None
         asked.save(update_fields=["words", "state", "decided"])

@@ -94,7 +94,7 @@ def ask(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         else:
             return redirect("access-ask", owner, name)
     mine = learnware.access_requests.filter(user=request.user).first()
-    context = {"learnware": learnware, "form": form, "refusal": refusal, "standing": services.standing(request.user, learnware), "mine": mine}
+    context = {"learnware": learnware, "form": form, "refusal": refusal, "standing": services.standing(request.user, learnware), "mine": mine, "ask_again": services.ask_again(mine)}
     return render(request, "catalog/ask.html", context, status=refusal.status if refusal else 422 if form.errors else 200)
 
 
