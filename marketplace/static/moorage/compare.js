@@ -45,9 +45,10 @@
     const inside = make("div", "container-xl"), list = make("ul", "");
     inside.append(make("strong", "num", interpolate(ngettext("%(n)s to compare", "%(n)s to compare", chosen.length), { n: chosen.length }, true)), list);
     for (const one of chosen) {
-      const row = make("li", ""), button = make("button", "", `${one.title} ×`);
+      const row = make("li", ""), button = make("button", "");
       button.setAttribute("aria-label", interpolate(gettext("Do not compare %(title)s"), { title: one.title }, true));
       button.addEventListener("click", () => { keep(held().filter((other) => other.l !== one.l)); tell(interpolate(gettext("%(title)s is taken away"), { title: one.title }, true)); });
+      button.append(make("span", "", one.title), make("span", "", "×")); // a long name is cut, the cross is not
       row.append(button);
       list.append(row);
     }
