@@ -149,10 +149,11 @@ def snippets(request: HttpRequest, match: Match, members: list[tuple[str, float]
     listed = [{"reference": reference, "weight": round(weight, 4)} for reference, weight in members]
     lines = "".join(f"    {json.dumps(member)},\n" for member in listed)
     python = (
-        f'import moorage\nimport specs\n\nmarket = moorage.Market("{url}")\nmatch = market.match(specs.Specification.read("task.json"))\n'
+        # Short lines: it stands in a narrow column.
+        f'import moorage\nimport specs\n\nmarket = moorage.Market(\n    "{url}")\ntask = specs.Specification.read(\n    "task.json")\nmatch = market.match(task)\n'
         + (f"members = [\n{lines}]\n" if listed else "")
-        + f'job = market.reuse(match, data="labelled.csv", target={json.dumps(target)}{", members=members" if listed else ""})\n'
-        'predictor = job.wait().download("predictor/")'
+        + f'job = market.reuse(\n    match, data="labelled.csv",\n    target={json.dumps(target)}' + (",\n    members=members" if listed else "") + ")\n"
+        + 'predictor = job.wait().download(\n    "predictor/")'
     )
     cli = f"moorage reuse task.json --data labelled.csv --target {shlex.quote(target)} --method auto -o predictor/ --url {url}"
     if listed:

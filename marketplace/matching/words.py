@@ -94,7 +94,7 @@ def gap_sentence(squared_mmd: float, gap: float) -> str:
         return gettext("It is the best there is: no mixture of what is here, however large, comes closer.")
     if least <= 0.01 * squared_mmd:
         return gettext("A larger mixture of what is here might come closer still.")
-    return gettext("No mixture of what is here, however large, comes below a squared MMD of %(least)s.") % {"least": f"{least:.2g}"}
+    return gettext("No mixture of what is here, however large, comes below a distance of %(least)s.") % {"least": f"{mmd(least):.3f}"}
 
 
 def labels_sentence(distance: float) -> str:
@@ -120,16 +120,17 @@ def mixture_sentence(members: int, squared_mmd: float, single: float, coverage: 
         return gettext("No mixture could be made.")
     if members == 1:
         return gettext("One learnware alone is the best mixture: no other brings it closer to your data.")
-    times = single / squared_mmd if squared_mmd > 0 else float("inf")
-    said = {"members": members, "times": f"{times:.1f}", "mmd": f"{squared_mmd:.2g}", "single": f"{single:.2g}", "percent": _percent(coverage)}
+    # In the unit of every distance on the page, so that a reader finds the same numbers again.
+    times = mmd(single) / mmd(squared_mmd) if squared_mmd > 0 else float("inf")
+    said = {"members": members, "times": f"{times:.1f}", "mmd": f"{mmd(squared_mmd):.3f}", "single": f"{mmd(single):.3f}", "percent": _percent(coverage)}
     if times < 100:
         return gettext(
             "%(members)s learnwares together are %(times)s times closer to your data than the best single one "
-            "(squared MMD %(mmd)s against %(single)s) and cover %(percent)s of it."
+            "(a distance of %(mmd)s against %(single)s) and cover %(percent)s of it."
         ) % said
     return gettext(
         "%(members)s learnwares together are over 100 times closer to your data than the best single one "
-        "(squared MMD %(mmd)s against %(single)s) and cover %(percent)s of it."
+        "(a distance of %(mmd)s against %(single)s) and cover %(percent)s of it."
     ) % said
 
 
@@ -151,6 +152,8 @@ def bare_regions(names: list[str], share: float) -> str:
     if not names:
         return ""
     said = {"percent": _percent(share), "regions": "; ".join(f"“{name}”" for name in names[:3]), "more": len(names) - 3}
+    if share >= 0.995:
+        return gettext("Nobody here has seen much of your data.")
     if len(names) > 3:
         return gettext("Nobody here has seen much of %(percent)s of your data: %(regions)s and %(more)s more.") % said
     return gettext("Nobody here has seen much of %(percent)s of your data: %(regions)s.") % said

@@ -59,7 +59,7 @@ def test_members_filters_and_the_way_to_a_job(browser, site, catalog, bob):
 
     # Filters stand in the address and as chips that can be taken away.
     visitor.go(match["url"].removeprefix(site.url) + f"?without={heaviest}")
-    page.click("summary:has-text('Only some models')")
+    page.click("summary:has-text('Filters')")
     page.select_option("#f-format", "onnx")
     page.click("button:has-text('Apply')")
     page.wait_for_url("**format=onnx**")
