@@ -39,17 +39,18 @@ export function cloud({ rows, points, axes }, weights) {
   const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
   const circles = order.map((k) => { const [x, y] = place(points[k]); return element("svg:circle", { class: "one", cx: x.toFixed(1), cy: y.toFixed(1), r: Math.max(1.6, 13 * Math.sqrt(weights[k] / largest) * crowd).toFixed(1) }); });
   const said = (axis) => {
-    if (!axes[axis]) return "";
-    const [first, second] = axes[axis].names.map((name) => short(name, axis ? 12 : 20));
-    const share = axis ? gettext("Second, %(share)s % of the spread") : gettext("First principal component, %(share)s % of the spread");
+    if (!axes[axis]) return [];
+    const [first, second] = axes[axis].names.map((name) => short(name, axis ? 14 : 18));
+    const share = axis ? gettext("Second, %(share)s %") : gettext("First principal component, %(share)s % of the spread");
     const mostly = second === undefined ? gettext("mostly %(first)s") : gettext("mostly %(first)s and %(second)s");
-    return interpolate("%(share)s (%(mostly)s)", { share: interpolate(share, { share: Math.round(100 * axes[axis].share) }), mostly: interpolate(mostly, { first, second }) });
+    // Apart, so that a narrow window may leave it out: there the drawing shrinks and its words do not.
+    return [interpolate(share, { share: Math.round(100 * axes[axis].share) }), element("svg:tspan", { class: "mostly" }, ` (${interpolate(mostly, { first, second })})`)];
   };
   return element("svg:svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": interpolate(gettext("%(points)s points over your rows, in the two widest directions of your data"), { points: points.length }) },
     element("svg:path", { class: "axis", d: `M${EDGE} 8V${HEIGHT - EDGE}H${WIDTH - 4}`, fill: "none" }),
     element("svg:path", { class: "describe-rows", d: dots }), ...circles,
-    element("svg:text", { x: (WIDTH + EDGE) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, said(0)),
-    element("svg:text", { transform: `translate(15 ${(HEIGHT - EDGE) / 2}) rotate(-90)`, "text-anchor": "middle" }, said(1)));
+    element("svg:text", { x: (WIDTH + EDGE) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, ...said(0)),
+    element("svg:text", { transform: `translate(15 ${(HEIGHT - EDGE) / 2}) rotate(-90)`, "text-anchor": "middle" }, ...said(1)));
 }
 
 const short = (name, most) => (name.length <= most ? name : `${name.slice(0, most - 1)}…`);
