@@ -70,6 +70,12 @@ def status_badge(status: str) -> SafeString:
 
 
 @register.filter
+def status_words(status: str) -> str:
+    """A status in the words of its badge."""
+    return str(STATUS_LOOKS[status][2]) if status in STATUS_LOOKS else status
+
+
+@register.filter
 def ticks(text: Any) -> SafeString:
     """Plain text where `words in backticks` become code."""
     return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(conditional_escape(str(text or "") if isinstance(text, Promise) else text or ""))))
