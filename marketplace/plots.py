@@ -277,19 +277,19 @@ def _principal(X: np.ndarray, w: np.ndarray, names: list[str]) -> tuple[np.ndarr
         direction = V[i] * np.sign(V[i][np.abs(V[i]).argmax()])
         P[:, i] = centred @ direction
         # The second stands upright beside a lower side: it is kept short.
-        said = gettext("First principal component, %(share)s %% of the spread") if i == 0 else gettext("Second, %(share)s %% of the spread")
-        captions.append(format_html("{}{}", said % {"share": f"{100 * S[i] ** 2 / total:.0f}"}, _mostly(direction, names)))
+        said = gettext("First principal component, %(share)s %% of the spread") if i == 0 else gettext("Second, %(share)s %%")
+        captions.append(format_html("{}{}", said % {"share": f"{100 * S[i] ** 2 / total:.0f}"}, _mostly(direction, names, 18 if i == 0 else 14)))
     return P, captions
 
 
-def _mostly(direction: np.ndarray, names: list[str]) -> str:
-    """The two columns that a direction leans on most, where the space has few enough to name."""
+def _mostly(direction: np.ndarray, names: list[str], longest: int) -> str:
+    """The two columns that a direction leans on most, where the space has few enough to name; a name has at most `longest` letters."""
     mass: dict[str, float] = {}
     for name, part in zip(names, direction**2, strict=True):
         mass[name] = mass.get(name, 0.0) + float(part)
     if len(mass) > 40:
         return ""
-    top = [name if len(name) <= 18 else name[:17] + "…" for name in sorted(mass, key=mass.get, reverse=True)[:2]]
+    top = [name if len(name) <= longest else name[: longest - 1] + "…" for name in sorted(mass, key=mass.get, reverse=True)[:2]]
     said = gettext("mostly %(first)s and %(second)s") if len(top) > 1 else gettext("mostly %(first)s")
     # Apart, so that a narrow window may leave it out: there the drawing shrinks and its words do not.
     return format_html('<tspan class="mostly"> ({})</tspan>', said % {"first": top[0], "second": top[-1]})
