@@ -185,6 +185,7 @@ MAX_SPECIFICATION_BYTES = 32 * 2**20
 MAX_DATA_BYTES = env.number("MOORAGE_MAX_DATA_MB", 64) * 2**20
 UPLOADS_UNFINISHED = env.number("MOORAGE_UPLOADS_UNFINISHED", 20)  # of one person at once
 UPLOAD_BYTES_EACH = env.number("MOORAGE_UPLOAD_MB_EACH", 2048) * 2**20  # what one person's files on their way in may take
+QUOTA_BYTES = env.number("MOORAGE_QUOTA_GB", 20) * 2**30  # what one account may keep in the store, files on their way in included
 UPLOAD_HOURS = env.number("MOORAGE_UPLOAD_HOURS", 24)  # after its last byte an upload is kept so long
 DRAFTS_EACH = env.number("MOORAGE_DRAFTS_EACH", 50)
 DRAFT_DAYS = env.number("MOORAGE_DRAFT_DAYS", 30)

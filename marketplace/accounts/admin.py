@@ -24,6 +24,7 @@ class Users(UserAdmin):
         *UserAdmin.fieldsets[:1],
         ("Shown to everybody", {"fields": ["kind", "title", "about", "link"]}),
         ("Its state", {"fields": ["email_confirmed", "gone"]}),
+        ("Its room", {"fields": ["quota_gb"], "description": "GB that it may keep in this market; left out, as many as MOORAGE_QUOTA_GB says."}),
         *UserAdmin.fieldsets[1:],
     ]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}

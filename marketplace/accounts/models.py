@@ -47,6 +47,8 @@ class User(AbstractUser):
     about = models.TextField(max_length=2_000, blank=True)
     link = models.URLField(blank=True)
     email_confirmed = models.DateTimeField(null=True, blank=True)  # only to a confirmed address goes a link to a new password
+    quota_gb = models.PositiveIntegerField(null=True, blank=True)  # what it may keep in the store; none: MOORAGE_QUOTA_GB
+    language = models.CharField(max_length=10, blank=True)  # in which letters come; none: the main language of the pages
     sign_outs = models.PositiveIntegerField(default=0)  # how often every session was ended at once
     gone = models.DateTimeField(null=True, blank=True)  # when its person deleted it: the row stays for what others built on
 

@@ -17,7 +17,7 @@ import specs
 from marketplace.accounts import audit
 from marketplace.accounts.models import User
 from marketplace.accounts.services import may_write
-from marketplace.catalog import artifacts, fulltext, mending, tasks, uploading
+from marketplace.catalog import artifacts, fulltext, mending, quota, tasks, uploading
 from marketplace.catalog.models import Artifact, Change, Draft, Learnware, Space, Version, VersionQuerySet
 from marketplace.catalog.opening import identify
 from marketplace.errors import Refused
@@ -48,6 +48,7 @@ def submit(
     identify(model, read)
     _fresh(owner, read)
     _make_room()
+    _has_room(owner, read)
     base, parents = _ancestors(author, read)
     stored: list[Stored] = []
     try:
@@ -64,6 +65,11 @@ def submit(
         for item in stored:
             artifacts.drop(item)
         raise
+
+
+def _has_room(owner: User, said: Any) -> None:
+    """Told before any byte is kept, from what the manifest says; `_create` reserves."""
+    quota.insist(owner, {said.model["sha256"]: said.model["size"]}, field="model")
 
 
 def _make_room() -> None:
@@ -136,6 +142,7 @@ def problems(*, author: User, manifest: Any, specification: bytes | None, visibi
     if "model" in good:
         holds("model", _fits, "model", said.model["size"])
         holds("model", _takes_statistics, said if statistics else None)
+        holds("model", _has_room, owner, said)
     holds("", _base, author, said)
     for reference in said.parents or ():
         holds("", _parent, author, reference)
@@ -144,6 +151,7 @@ def problems(*, author: User, manifest: Any, specification: bytes | None, visibi
 
 @transaction.atomic
 def _create(author: User, owner: User, read: Manifest, spec: specs.Specification, stored: list[Stored], base: Version | None, parents: list[Version], visibility: str) -> Version:
+    quota.reserve(owner, {item.sha256: item.size for item in stored}, field="model")
     space = found_or_join(spec.space, owner)
     learnware = Learnware.objects.get_or_create(owner=owner, name=read.name, defaults={"visibility": visibility})[0]
     try:

@@ -24,7 +24,7 @@ from django.http import UnreadablePostError
 from django.utils import timezone
 
 from marketplace.accounts.models import User
-from marketplace.catalog import artifacts
+from marketplace.catalog import artifacts, quota
 from marketplace.catalog.models import Draft, Upload, Version
 from marketplace.errors import Refused
 
@@ -60,7 +60,7 @@ def begin(*, owner: User, size: int, name: str, sha256: str = "") -> Upload:
         raise Refused("upload-too-large", f"A file may have {settings.MAX_MODEL_BYTES >> 20} MB; this one has {-(-size >> 20)} MB.", status=413, hint="Offer a smaller model.",
                       fields={"Upload-Length": "Too large."})
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=owner.pk)  # two at once are counted one after the other
+        quota.reserve(owner, {"": size}, field="Upload-Length")  # holds the owner's row: two at once are counted one after the other
         held = held_by(owner)
         unfinished = held.filter(offset__lt=F("size")).count()
         if unfinished >= settings.UPLOADS_UNFINISHED:

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 import specs
-from marketplace.catalog import artifacts
+from marketplace.catalog import artifacts, quota
 from marketplace.errors import Refused
 from marketplace.jobs import labelled, methods, tasks
 from marketplace.jobs import members as choosing
@@ -103,6 +103,7 @@ def proposal(match: Match, method: str, user: Any) -> dict[str, Any]:
 def _queue(owner: Any, match: Match | None, chosen: list[choosing.Chosen], stored: dict[str, Any], **fields: Any) -> ReuseJob:
     """The job and its members in one transaction; the doorbell once it is committed."""
     _make_room(owner)
+    quota.insist(owner, {item.sha256: item.size for item in stored.values()})  # what the job will make is counted once it is there
     files = {name: artifacts.row(item) for name, item in stored.items()}
     if match is not None:
         files["requirement"] = match.specification

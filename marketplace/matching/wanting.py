@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 import specs
 from marketplace.accounts.notices import tell
-from marketplace.catalog import artifacts, showing
+from marketplace.catalog import artifacts, quota, showing
 from marketplace.catalog.models import Change, Version, WrongState
 from marketplace.errors import Refused
 from marketplace.matching import index, words
@@ -87,6 +87,7 @@ def ask_for(
             get_user_model().objects.select_for_update().get(pk=owner.pk)
             if Wanted.objects.open().filter(owner=owner).count() >= MOST_OPEN:
                 raise Refused("too-many-requests-open", f"A person may have {MOST_OPEN} open requests; you have as many.", hint="Close one first.", status=409)
+            quota.insist(owner, {stored.sha256: stored.size})
             wanted = Wanted.objects.create(
                 owner=owner, match=match, space=space, specification=artifacts.row(stored), title=title, words=words.strip(), task=task, target=target,
                 unit=unit.strip() if task == "regression" else "", is_anonymous=is_anonymous, looked=_last_change(space.pk),

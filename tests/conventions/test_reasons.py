@@ -10,6 +10,7 @@ REFUSERS = [
     *(ROOT / name for name in (
         "reuse/trees.py", "reuse/arrays.py", "reuse/boosted.py", "reuse/predictor.py", "reuse/manifest.py", "reuse/weights/statistics.py", "specs/strict_json.py", "specs/strict_zip.py",
         "specs/specification.py", "specs/packed.py", "specs/rkme.py", "specs/space.py", "specs/labels.py", "specs/checks.py", "marketplace/catalog/services.py", "marketplace/catalog/uploading.py",
+        "marketplace/catalog/quota.py",
         "marketplace/catalog/tus.py", "marketplace/catalog/opening.py", "marketplace/catalog/worker.py", "marketplace/catalog/mending.py", "marketplace/catalog/api.py",
     )),
 ]

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -127,6 +128,16 @@ def distance(value: Any) -> str:
     except (TypeError, ValueError):
         return "–"
     return "< 0.001" if number < 0.001 else f"{number:.3f}"
+
+
+@register.filter
+def gigabytes(size: int) -> str:
+    """Bytes as a number of GB, so that a little is not nothing."""
+    number = size / 2**30
+    if 0 < number < 0.01:
+        return "< " + number_format(0.01, 2)
+    places = 0 if number == int(number) else 2 if number < 0.1 else 1
+    return number_format(round(number, places), places)  # which cuts off what it does not show
 
 
 @register.filter

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from marketplace.accounts.models import User
-from marketplace.catalog import continuing, forms, services, uploading
+from marketplace.catalog import continuing, forms, quota, services, uploading
 from marketplace.catalog.models import Draft, Version
 from marketplace.rest import Refused
 from reuse import ReuseError
@@ -46,6 +46,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     context = {"max_bytes": settings.MAX_MODEL_BYTES, "form": form, "refusal": refusal, "draft": draft, "before": before, "numbers": continuing.next_numbers(before) if before else []}
     if draft is None and before is None:
         context |= _going_on(request.user)
+    context["rooms"] = _rooms(request.user)
     context["wanted"] = _uuid(request.GET.get("request") or (draft.document.get("request") if draft else None))
     return render(request, "catalog/upload.html", context, status=422 if wrong else 200)
 
@@ -69,6 +70,7 @@ def mine(request: HttpRequest) -> HttpResponse:
         "state": state,
         "states": [("", gettext("all"), sum(counts.values())), *((value, words, counts[value]) for value, words in Version.Status.choices if value in counts)],
         "several_owners": acting.count() > 1,
+        "rooms": _rooms(request.user),
         **_going_on(request.user),
     }
     return render(request, "catalog/mine.html", context)
@@ -119,6 +121,12 @@ def _before(request: HttpRequest, named: Any) -> Version | None:
     if found is None:
         raise Http404
     return found
+
+
+def _rooms(user: User) -> list[tuple[User, quota.Room]]:
+    """How full the rooms are that one's offers go into: one's own, then those of organisations."""
+    acting = sorted(User.objects.acts_for(user), key=lambda account: (account.pk != user.pk, account.username))
+    return [(account, quota.room(account)) for account in acting]
 
 
 def _going_on(user: User) -> dict[str, Any]:
