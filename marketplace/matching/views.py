@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import push_url
 
@@ -29,6 +30,8 @@ def match(request: HttpRequest) -> HttpResponse:
             )
         except (Refused, specs.SpecError, storage.ArtifactMissing) as error:
             refusal = error
+            if getattr(error, "code", "") == "not-json":  # most often the table itself was taken for its outline
+                refusal = Refused(error.code, error.message, hint=gettext("Is it the data itself? Drop it under “Your data”: this page makes the outline of it."))
         else:
             return redirect(found.get_absolute_url())
     wrong = refusal is not None or (form.is_bound and form.errors)

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from marketplace.jobs.models import ReuseJob
@@ -141,6 +142,11 @@ def test_ones_own_learnwares_say_which_requests_they_would_serve_and_not_ones_ow
     client.force_login(bob)
     offered(bob, "twin", homes(), table(rng, 1.0))
     assert client.get(address).content == b""
+
+
+def test_a_table_taken_for_its_outline_is_sent_to_the_right_door(client):
+    answer = client.post(reverse("match"), {"specification": SimpleUploadedFile("task.csv", b"a,b\n1,2\n")})
+    assert answer.status_code == 422 and "Is it the data itself?" in answer.content.decode() and "not-json" in answer.content.decode()
 
 
 def test_an_offer_says_which_request_it_answers(client, alice, bob, match):

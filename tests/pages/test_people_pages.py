@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from marketplace.accounts import devices, notices, organisations
 from marketplace.accounts.models import ApiToken, Membership, Notification, User
@@ -128,6 +129,17 @@ def test_asking_twice_says_so(as_bob, alice, bob, crane):
     access.ask(crane, bob, "")
     assert as_bob.post("/learnwares/alice/crane/ask/", {"words": ""}).status_code == 409
     assert "Your request waits" in as_bob.get("/learnwares/alice/crane/ask/").content.decode()
+
+
+def test_who_was_turned_down_reads_from_when_on_to_ask_again(as_bob, alice, bob, crane):
+    access.change(crane, alice, gated=True)
+    asked = access.ask(crane, bob, "")
+    access.decide(asked, alice, "denied")
+    page = as_bob.get("/learnwares/alice/crane/ask/").content.decode()
+    assert "You may ask again from" in page and 'name="words"' not in page
+    AccessRequest.objects.update(decided=timezone.now() - access.ASK_AGAIN)
+    page = as_bob.get("/learnwares/alice/crane/ask/").content.decode()
+    assert "has turned your request down" in page and "You may ask again from" not in page and 'name="words"' in page
 
 
 def test_the_bell_counts_and_the_page_empties_it(client, as_alice, alice):

@@ -28,6 +28,22 @@ def test_distances(value, said):
     assert words.distance(value) == said
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.00002, "< 0.0001"), (0.001437, "0.0014"), (0.9801, "0.98"), (1, "1.00"), (None, "–")])
+def test_chances(value, said):
+    assert words.chance(value) == said
+
+
+@pytest.mark.parametrize(("size", "said"), [(1, "1 byte"), (643, "643 bytes"), (29_800, "29.8 kB"), (999_600, "1000 kB"), (4_800_000, "4.8 MB"), (2_000_000_000, "2.0 GB")])
+def test_sizes_of_files(size, said):
+    assert words.file_size(size) == said
+
+
+def test_options_in_code_are_not_torn_and_markup_stays_text():
+    assert words.unbroken("moorage match a-b <c> --url x -o y") == (
+        'moorage match a-b &lt;c&gt; <span class="text-nowrap">--url</span> x <span class="text-nowrap">-o</span> y'
+    )
+
+
 def test_backticks_become_code_and_markup_stays_text():
     assert words.ticks("Run `moorage convert <x>` now & then") == "Run <code>moorage convert &lt;x&gt;</code> now &amp; then"
 
