@@ -1,7 +1,8 @@
 """Many clients at once: 80 % search, 15 % a learnware's page and detail, 4 % download, 1 % upload; by wrk (apt install wrk), on loopback, for a time that is given.
 
-    python -m tests.soak.load --clients 200 --seconds 60 [--services redis]
+    python -m tests.soak.load --clients 200 --seconds 600 --think 5 [--services redis]
 
+A client thinks between an answer and its next request, for times of an exponential law with the mean that is given; at 0 nobody thinks, and the clients are as many requests that wait at once.
 Exits 1 where an answer was a 5xx (but a 503 that says so), reads took longer than p95 500 ms or p99 1.5 s, or the web's memory grew by more than a tenth in the second half.
 """
 
@@ -32,6 +33,7 @@ function request()
     if draw <= 99 then return wrk.format("GET", "/api/v1/learnwares/%(detail)s/files/%(file)s") end
     return wrk.format("POST", "/api/v1/uploads", {["Authorization"] = "%(token)s", ["Tus-Resumable"] = "1.0.0", ["Upload-Length"] = tostring(1000 + number)}, "")
 end
+function delay() return -math.log(1 - math.random()) * %(think)d end
 function response(status, headers, body)
     if status == 503 or status == 429 or status == 507 then busy = busy + 1 elseif status >= 500 then broken = broken + 1; last = status .. " " .. body:sub(1, 200)
     elseif status >= 400 then refused = refused + 1; last = status .. " " .. body:sub(1, 200) else ok = ok + 1 end
@@ -55,24 +57,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--think", type=float, default=5.0, help="seconds, in the mean")
     parser.add_argument("--services", choices=("none", "redis"), default="none")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is needed: apt install wrk")
     with light_market(asked.services, concurrency=1, MOORAGE_UPLOADS_UNFINISHED="1000000", MOORAGE_UPLOAD_MB_EACH="100000") as market:
-        found = _run(market, asked.clients, asked.seconds)
+        found = _run(market, asked.clients, asked.seconds, asked.think)
     good = found["broken"] == found["refused"] == 0 and found["p95_ms"] <= 500 and found["p99_ms"] <= 1500 and found["grown"] < 0.1
-    print(json.dumps({"clients": asked.clients, "services": asked.services} | found | {"good": good}))
+    print(json.dumps({"clients": asked.clients, "think_s": asked.think, "services": asked.services} | found | {"good": good}))
     return 0 if good else 1
 
 
-def _run(market: Market, clients: int, seconds: int) -> dict:
+def _run(market: Market, clients: int, seconds: int, think: float) -> dict:
     reference = market.members[0]["reference"]
     owner, _, rest = reference.partition("/")
     name, _, number = rest.partition("@")
     row = market.bob.get(f"learnwares/{owner}/{name}/{number}").json()
     text = SCRIPT % {"search": json.dumps({"specification": models.requirement(models.everything())}), "detail": f"{owner}/{name}/{number}", "page": f"{owner}/{name}",
-                     "file": row["manifest"]["model"]["file"], "token": market.bob.headers["Authorization"]}
+                     "file": row["manifest"]["model"]["file"], "token": market.bob.headers["Authorization"], "think": round(1000 * think)}
     memory: list[float] = []
     over = threading.Event()
     watching = threading.Thread(target=_weigh, args=(market.site._web.pid, memory, over), daemon=True)
