@@ -21,7 +21,7 @@ def profile(request: HttpRequest, username: str) -> HttpResponse:
     """Everything here, the counts too, is of what the visitor may see."""
     person = get_object_or_404(User, username=username, is_active=True)
     theirs = Version.objects.visible_to(request.user).filter(learnware__owner=person)
-    paginator = Paginator(theirs.latest().whole().annotate(uses=Count("used_in", distinct=True)), PER_PAGE)
+    paginator = Paginator(theirs.latest().whole().annotate(uses=Count("used_in", distinct=True)).order_by("-created", "pk"), PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
     context = {
         "person": person,
