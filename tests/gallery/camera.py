@@ -97,6 +97,8 @@ def _layout(page: Any, width: int, machine: tuple[str, ...]) -> list[str]:
     found = page.evaluate(LAYOUT)
     if found["wide"] > width:
         wrong.append(f"is {found['wide']} px wide in a window of {width}: {', '.join(found['sticking'][:5])}")
+    if found["broken"]:
+        wrong.append(f"shows no picture where one should be: {', '.join(found['broken'])}")
     for words in machine:
         if (at := found["words"].find(words)) >= 0:
             wrong.append(f"shows what was meant for a machine: {found['words'][max(0, at - 30):at + 30]!r}")
@@ -109,7 +111,8 @@ LAYOUT = """() => {
     .map((e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + [...e.classList].map((c) => "." + c).join(""));
   const shown = document.body.cloneNode(true);
   shown.querySelectorAll("pre, code, script, template, textarea").forEach((e) => e.remove());
-  return { wide, sticking, words: shown.textContent };
+  const broken = [...document.images].filter((image) => image.complete && !image.naturalWidth).map((image) => image.getAttribute("src"));
+  return { wide, sticking, broken, words: shown.textContent };
 }"""
 
 

@@ -312,9 +312,9 @@ def _accounts(alice: User, bob: User, charlie: User) -> dict[str, Any]:
     ApiToken.objects.filter(user=alice, name__startswith="continuous").update(expiry=timezone.now() - timedelta(days=1))
     notices.tell(alice, "access-asked", "bob asks for access to alice/nuclei-gated.", "/learnwares/alice/nuclei-gated/access/")
     waiting, _ = devices.ask("moorage on laptop-of-alice", ["read", "upload"])
-    DeviceGrant.objects.filter(pk=waiting.pk).update(expires=timezone.now() + timedelta(days=1))
     used, _ = devices.ask("moorage on a tablet", ["read"])
     devices.decide(bob, used.user_code, allow=True)
+    DeviceGrant.objects.filter(pk__in=[waiting.pk, used.pk]).update(expires=timezone.now() + timedelta(days=1))
     User.objects.filter(pk=charlie.pk).update(email_confirmed=timezone.now())
     for user in (bob, charlie):  # signing in changes what a link is made of
         user.refresh_from_db()

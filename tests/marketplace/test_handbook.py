@@ -1,5 +1,6 @@
 import json
 import re
+from xml.etree import ElementTree
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -44,6 +45,11 @@ def test_a_page_or_a_picture_that_is_not_there(client, db):
 def test_pictures_are_shown(client, db):
     answer = client.get("/docs/images/how-it-works.svg")
     assert answer["Content-Type"] == "image/svg+xml" and b"<svg" in b"".join(answer.streaming_content)
+
+
+@pytest.mark.parametrize("path", sorted((reading.FOLDER / "images").glob("*.svg")), ids=lambda path: path.name)
+def test_every_drawing_is_one_that_a_browser_can_read(path):
+    assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_words_are_looked_for(client, db):
