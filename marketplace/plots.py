@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
 WIDTH, HEIGHT, EDGE = 640, 420, 34
-PLOT_HEIGHT, PLOT_EDGE = 260, 58
+# Of a _Frame, in which the words of a narrow window must have room: they are larger there, since the whole is drawn smaller.
+PLOT_HEIGHT, PLOT_EDGE, PLOT_TOP, PLOT_FOOT = 290, 72, 32, 50
 
 
 def cloud(space: Any, clouds: list[tuple[Any, str]], title: str) -> SafeString:
@@ -122,9 +123,14 @@ def learning(rows: list[dict]) -> SafeString:
         return mark_safe("")
     lines = {kind: [(row["epoch"], row[key]) for row in rows if _finite(row.get(key))] for kind, key in (("one", "train"), ("two", "validation"))}
     every = [y for line in lines.values() for _, y in line]
-    frame = _Frame((rows[0]["epoch"], rows[-1]["epoch"]), (min(every), max(every)), gettext("epoch (line: learned from; second colour: held out)"), gettext("loss"))
+    frame = _Frame((rows[0]["epoch"], rows[-1]["epoch"]), (min(every), max(every)), gettext("epoch"), gettext("loss"))
     drawn = "".join(f'<path class="line-{kind}" d="M{"L".join(frame.at(x, y) for x, y in line)}"/>' for kind, line in lines.items() if len(line) > 1)
-    return frame.svg(drawn, gettext("Loss by epoch, from %(first)s to %(last)s") % {"first": f"{rows[0]['train']:.3g}", "last": f"{rows[-1]['train']:.3g}"})
+    picture = frame.svg(drawn, gettext("Loss by epoch, from %(first)s to %(last)s") % {"first": f"{rows[0]['train']:.3g}", "last": f"{rows[-1]['train']:.3g}"})
+    if len(lines["two"]) < 2:
+        return picture
+    keys = format_html_join("", '<li><svg viewBox="0 0 12 12" class="plot" aria-hidden="true"><circle cx="6" cy="6" r="5" class="dot-{}"/></svg>{}</li>',
+                            (("one", gettext("rows learned from")), ("two", gettext("rows held out"))))
+    return format_html('{}<ul class="legend">{}</ul>', picture, keys)
 
 
 def residuals(pairs: list[list[float]], unit: str = "") -> SafeString:
@@ -188,16 +194,16 @@ class _Frame:
         self.span = (self.right - self.left) or 1.0
 
     def at(self, x: float, y: float) -> str:
-        return f"{PLOT_EDGE + (x - self.left) / self.span * (WIDTH - PLOT_EDGE - 12):.1f} {PLOT_HEIGHT - EDGE - (y - self.low) / (self.high - self.low) * (PLOT_HEIGHT - EDGE - 10):.1f}"
+        return f"{PLOT_EDGE + (x - self.left) / self.span * (WIDTH - PLOT_EDGE - 12):.1f} {PLOT_HEIGHT - PLOT_FOOT - (y - self.low) / (self.high - self.low) * (PLOT_HEIGHT - PLOT_FOOT - PLOT_TOP):.1f}"
 
     def svg(self, drawn: str, words: str) -> SafeString:
-        up = "".join(self._tick(self.left, value, "end", -8, 4) for value in _round_ticks(self.low, self.high, 4))
-        across = "".join(self._tick(value, self.low, "middle", 0, 16) for value in _round_ticks(self.left, self.left + self.span, 6))
+        up = "".join(self._tick(self.left, value, "end", -8, 5) for value in _round_ticks(self.low, self.high, 4))
+        across = "".join(self._tick(value, self.low, "middle", 0, 20) for value in _round_ticks(self.left, self.left + self.span, 6))
         return format_html(
-            '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M{} 10V{}H{}" fill="none"/>{}'
-            '<text x="{}" y="{}" text-anchor="middle">{}</text><text transform="translate(12 {}) rotate(-90)" text-anchor="middle">{}</text></svg>',
-            WIDTH, PLOT_HEIGHT, words, mark_safe(up + across), PLOT_EDGE, PLOT_HEIGHT - EDGE, WIDTH - 12, mark_safe(drawn),
-            (WIDTH + PLOT_EDGE) // 2, PLOT_HEIGHT - 2, self.x, PLOT_HEIGHT // 2, self.y,
+            '<svg class="plot framed" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M{} {}V{}H{}" fill="none"/>{}'
+            '<text x="{}" y="{}" text-anchor="middle">{}</text><text x="2" y="16">{}</text></svg>',
+            WIDTH, PLOT_HEIGHT, words, mark_safe(up + across), PLOT_EDGE, PLOT_TOP, PLOT_HEIGHT - PLOT_FOOT, WIDTH - 12, mark_safe(drawn),
+            (WIDTH + PLOT_EDGE) // 2, PLOT_HEIGHT - 6, self.x, self.y,
         )  # fmt: skip
 
     def _tick(self, x: float, y: float, anchor: str, dx: float, dy: float) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +14,7 @@ from marketplace.catalog.models import Learnware
 from marketplace.jobs import trying
 from marketplace.jobs.models import ReuseJob
 from marketplace.matching.forms import Reuse
+from reuse.manifest import VERSION
 
 EDITED = 100  # columns; more of them are no form
 OPENED = 12  # columns; more of them are folded away
@@ -35,7 +37,7 @@ class Offer(Styled, _InTheNameOf):
     """A job's result as a learnware of a person, or of an organisation that they write for."""
 
     name = forms.SlugField(max_length=80, label=_("Name"), help_text=_("Small letters, digits and hyphens."))
-    version = forms.CharField(max_length=20, label=_("Version"), initial="1.0.0")
+    version = forms.CharField(max_length=20, label=_("Version"), initial="1.0.0", validators=[RegexValidator(rf"^{VERSION.pattern}\Z", _("Three numbers, such as 1.0.0."))])
     visibility = forms.ChoiceField(choices=Learnware.Visibility.choices, label=_("Seen by"))
     title = forms.CharField(max_length=160, required=False, label=_("Title"))
     card = forms.CharField(required=False, label=_("Card"), max_length=64 * 1024, widget=forms.Textarea(attrs={"rows": 4}), help_text=_("Markdown. Left empty, the market writes one: what it is made of, how it was measured, what to doubt."))

@@ -40,7 +40,9 @@ def left(job: ReuseJob) -> str:
         return gettext("a few seconds left")
     if seconds < 60:
         return gettext("about %(n)s s left") % {"n": 5 * max(1, round(seconds / 5))}
-    return gettext("about %(n)s min left") % {"n": round(seconds / 60)} if seconds >= 90 else gettext("about a minute left")
+    if seconds < 90:
+        return gettext("about a minute left")
+    return gettext("about %(n)s min left") % {"n": round(seconds / 60)} if seconds < 90 * 60 else gettext("about %(n)s hours left") % {"n": round(seconds / 3600)}
 
 
 def attempts(job: ReuseJob) -> list[str]:
@@ -75,13 +77,14 @@ def evidence(job: ReuseJob) -> dict[str, Any]:
     """The evidence of a job that is done, drawn."""
     found = job.evidence
     details, calibration = found.get("details") or {}, found.get("calibration") or {}
-    unit = job.members.all()[0].version.output.get("unit") if job.members.all() else ""
+    unit = (job.members.all()[0].version.output.get("unit") if job.members.all() else "") or ""
     return {
+        "unit": unit,
         "learning": plots.learning(found.get("learning") or job.learning),
         "curve": plots.curve(found.get("curve"), found.get("metric", "score")),
         "shares": [{"method": address, "share": share, "bar": plots.bar(share)} for address, share in (found.get("shares") or {}).items()],
         "confusion": confusion(details.get("confusion")),
-        "residuals": plots.residuals(details.get("pairs") or [], unit or ""),
+        "residuals": plots.residuals(details.get("pairs") or [], unit),
         "pairwise": pairwise(found.get("pairwise"), job),
         "reliability": plots.reliability(calibration.get("bins") or []),
         "few_sure": sum(row["rows"] for row in calibration.get("bins") or [] if row["rows"] < SURE_FROM),

@@ -23,7 +23,7 @@ def try_version(request: HttpRequest, owner: str, name: str, number: str) -> Htt
     try:
         version = trying.find_version(request.user, owner, name, number)
     except Refused as refusal:
-        return _refused(request, refusal, {})
+        return _refused(request, refusal, {"owner": owner, "name": name})
     if version is None:
         raise Http404(f"No learnware {owner}/{name}@{number} is offered.")
     context: dict[str, Any] = {"version": version}

@@ -145,6 +145,7 @@ def _mine(request: HttpRequest, job_id: UUID) -> ReuseJob:
 
 def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
     url = request.build_absolute_uri("/").rstrip("/")
+    lanes = showing.lanes(found)
     context = {
         "job": found,
         "took": (found.ended - found.started).total_seconds() if found.started and found.ended else None,
@@ -152,7 +153,8 @@ def _context(request: HttpRequest, found: ReuseJob) -> dict[str, Any]:
         "left": showing.left(found),
         "stages": showing.stages(found),
         "attempts": showing.attempts(found),
-        "members": showing.lanes(found),
+        "members": lanes,
+        "timed": any(lane["seconds"] for lane in lanes),
         "learning": plots.learning(found.learning) if found.learning else "",
         "offer_form": forms.Offer(request.user, initial={"name": f"{_slug(found.target)}-{str(found.pk)[:6]}", "version": "1.0.0"}),
         "snippets": [

@@ -97,7 +97,7 @@ class Reuse(Styled, forms.Form):
         try:
             found = strict_json.loads(text.encode(), most=MAX_TYPED, what="Parameters") if text else {}
         except ValueError as error:
-            raise forms.ValidationError(gettext('Parameters must be JSON, such as {"alpha": 0.3}; %(error)s.') % {"error": error}) from None
+            raise forms.ValidationError(gettext('%(error)s For example: {"alpha": 0.3}') % {"error": error}) from None
         if not isinstance(found, dict):
             raise forms.ValidationError(_('Parameters must be an object, such as {"alpha": 0.3}.'))
         return found

@@ -316,7 +316,7 @@ REUSE = [
     Shot("job-failed", "job", ("{job_failed}",), who="bob", says="longer than the hour"),
     Shot("job-cancelled", "job", ("{job_cancelled}",), who="bob", says="cancelled"),
     Shot("job-offer-wrong", "job", ("{job_classes}",), who="bob", logs=(422,),
-         act=lambda page, stage: (page.click("summary:has-text('Offer it again')"), send({"form[action$='/offer/'] input[name=version]": "first"}, "form[action$='/offer/'] button")(page, stage))),
+         act=lambda page, stage: (page.click("summary:has-text('Offer it as a learnware')"), send({"form[action$='/offer/'] input[name=version]": "first"}, "form[action$='/offer/'] button")(page, stage))),
     Shot("job-again", "job-again", ("{job_classes}",), who="bob"),
     Shot("job-again-wrong", "job-again", ("{job_classes}",), who="bob", act=lambda page, stage: (page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })"), send({"[name=params]": "nonsense"})(page, stage)), logs=(422,)),
     Shot("job-predict-waiting", "job", ("{job_classes}",), who="bob", act=tried),
@@ -372,7 +372,7 @@ ACCOUNTS = [
     Shot("members-admin", "members", ("harbour-lab",), who="alice"),
     Shot("members-reader", "members", ("harbour-lab",), who="charlie"),
     Shot("notifications", "notifications", who="alice"),
-    Shot("notifications-empty", "notifications", who="nell"),
+    Shot("notifications-empty", "notifications", who="mona", says="Nothing to tell yet"),
 ]
 
 ERRORS = [

@@ -91,7 +91,7 @@ def test_from_sign_up_to_a_predictor_that_is_offered_again(visitor, catalog, tmp
     coming.value.save_as(bundle)
     assert "predictor.json" in zipfile.ZipFile(bundle).namelist()
 
-    page.click("summary:has-text('Offer it again')")
+    page.click("summary:has-text('Offer it as a learnware')")
     page.fill("form:has-text('Version') input[name=name]", "nuclei-reused")
     page.click("details button:has-text('Offer it')")
     page.wait_for_url("**/learnwares/dora/nuclei-reused/**")

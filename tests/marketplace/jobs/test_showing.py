@@ -43,7 +43,7 @@ def test_stages_before_are_done_and_later_ones_are_not(job):
     assert [stage["state"] for stage in showing.stages(job)] == ["done", "done", "done", "now", "", "", "", ""]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(2, "a few seconds left"), (18, "about 20 s left"), (70, "about a minute left"), (170, "about 3 min left")])
+@pytest.mark.parametrize(("seconds", "words"), [(2, "a few seconds left"), (18, "about 20 s left"), (70, "about a minute left"), (170, "about 3 min left"), (5390, "about 90 min left"), (5400, "about 2 hours left")])
 def test_the_time_left_is_coarse(job, seconds, words):
     job.status, job.ends = "running", timezone.now() + timedelta(seconds=seconds)
     assert showing.left(job) == words
