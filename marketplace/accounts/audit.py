@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -47,7 +47,7 @@ WORDS = {
     "invitation-declined": "An invitation was declined",
     "member-role": "A member was given another role",
     "member-left": "A member left or was taken out",
-    "visibility-changed": "It was changed who sees a learnware or may use it",
+    "visibility-changed": "Who sees or may use a learnware was changed",
     "shared": "A learnware was shared",
     "share-ended": "A share was ended",
     "access-decided": "A request for access was decided",
@@ -63,10 +63,13 @@ WORDS = {
 def note(action: str, *, actor: Any = None, subject: User | None = None, object: str = "", **detail: Any) -> AuditEvent:
     """Append an event. `action` is a key of WORDS; `detail` is small JSON without secrets and without anything that names a person.
 
-    Call it last in a transaction: it holds the end of the chain until the transaction ends.
+    Call it last in a transaction: it holds the end of the chain until the transaction ends, and whoever waits for a row of others meanwhile may wait in a circle.
     """
     if action not in WORDS:
         raise ValueError(f"An action of the audit log is a key of audit.WORDS; got {action!r}.")
+    if connection.vendor == "postgresql":
+        # Its foreign keys are checked at the commit, and lock the rows that they point at: let them do so now, before the end of the chain is held.
+        connection.check_constraints()
     AuditHead.objects.get_or_create(pk=1)
     head = AuditHead.objects.select_for_update().get(pk=1)
     origin = origins.current()

@@ -40,7 +40,7 @@ def begin(user: User) -> str:
     """A secret for a person's authenticator. Until `confirm`, the same at each call, and it changes nothing."""
     factor = SecondFactor.objects.get_or_create(user=user, defaults={"sealed": sealing.seal(pyotp.random_base32())})[0]
     if factor.confirmed:
-        raise Refused("second-factor-held", "You have a second factor already.", hint="Take it away first, with a code of it.", status=409)
+        raise Refused("second-factor-held", "You have a second factor already.", hint="Turn it off first; that takes a code of it.", status=409)
     return sealing.unseal(factor.sealed)
 
 
@@ -124,8 +124,8 @@ def _is_recovery(user: User, code: str) -> bool:
     digests = sealing.every_keyed("recovery-code", f"{user.pk}:{typed}")
     is_right = bool(typed) and bool(RecoveryCode.objects.filter(user=user, digest__in=digests, used=None).update(used=timezone.now()))
     if is_right:
-        audit.note("recovery-code-used", actor=user, left=left(user))
         mailing.tell(user, f"A recovery code was used; {left(user)} are left.")
+        audit.note("recovery-code-used", actor=user, left=left(user))
     return is_right
 
 

@@ -1,9 +1,11 @@
 """Forms of the account pages, and the look that all forms share."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts import factors, guarding, services
@@ -15,7 +17,7 @@ class Styled:
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
+        for field in self.fields.values():
             widget = field.widget
             if isinstance(widget, forms.Select) and not isinstance(widget, forms.RadioSelect):
                 look = "form-select"
@@ -25,9 +27,15 @@ class Styled:
                 look = ""
             else:
                 look = "form-control"
-            if self.is_bound and name in self.errors:
-                look += " is-invalid"
             widget.attrs["class"] = f"{widget.attrs.get('class', '')} {look}".strip()
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        # Here and not above: a form that is cleaned while it is made keeps the labels and helps that it had until then.
+        super().add_error(field, error)
+        for name in self.errors.keys() & self.fields.keys():
+            attrs = self.fields[name].widget.attrs
+            if "is-invalid" not in attrs["class"]:
+                attrs["class"] = f"{attrs['class']} is-invalid".strip()
 
 
 class NewName(forms.CharField):
@@ -46,7 +54,7 @@ class NewName(forms.CharField):
 
 
 class SignUp(Styled, BaseUserCreationForm):
-    username = NewName(label=_("User name"), help_text=_("The first half of your learnwares' names: user-name/model."))
+    username = NewName(label=_("User name"), help_text=_("The first half of your learnwares' names, as in `alice/model`."))
     email = forms.EmailField(label=_("E-mail"), required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
 
     class Meta:
@@ -65,6 +73,10 @@ class SignIn(Styled, AuthenticationForm):
         "invalid_login": _("No account has this user name and password. Mind capitals, or create an account."),
         "inactive": _("This account is closed."),
     }
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("User name")
 
     def clean(self) -> dict:
         # Django's own, with tries that are counted. Raises Refused for who was wrong too often: the view has a page for it.
@@ -98,7 +110,7 @@ class OwnPassword(forms.Form):
     password = forms.CharField(label=_("Password"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
     def __init__(self, request, *args, **kwargs) -> None:
-        self.request = request  # before the rest: the look of a form asks for its errors, and so cleans it
+        self.request = request
         super().__init__(*args, **kwargs)
 
     def clean_password(self) -> str:
@@ -136,7 +148,7 @@ class SetPassword(Styled, forms.Form):
 
 
 class ChangePassword(SetPassword):
-    old = forms.CharField(label=_("Password now"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    old = forms.CharField(label=_("Current password"), max_length=128, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
     field_order = ("old", "password1", "password2", "revoke_tokens")
 
@@ -190,8 +202,8 @@ class ChangedToken(NewToken):
     """A token's name, scopes and end; how long it is valid stays where nothing is chosen."""
 
     days = forms.TypedChoiceField(
-        label=_("Valid from now for"), required=False, coerce=int, empty_value=None,
-        choices=[("", _("as it is")), (1, _("one day")), (7, _("a week")), (30, _("30 days")), (90, _("90 days")), (365, _("one year"))],
+        label=_("Valid for, from today"), required=False, coerce=int, empty_value=None,
+        choices=[("", _("unchanged")), (1, _("one day")), (7, _("a week")), (30, _("30 days")), (90, _("90 days")), (365, _("one year"))],
     )
 
 
@@ -199,7 +211,7 @@ class Profile(Styled, forms.ModelForm):
     """What a person or an organisation says of itself."""
 
     link = forms.URLField(
-        required=False, label=_("Link"), assume_scheme="https", validators=[URLValidator(schemes=["http", "https"])],
+        required=False, label=_("Link"), assume_scheme="https", validators=[RegexValidator("^https?://", _("The link must begin with https:// or http://."))],
         widget=forms.URLInput(attrs={"autocomplete": "url"}), help_text=_("A home page, beginning with https://."),
     )
 
@@ -212,7 +224,7 @@ class Profile(Styled, forms.ModelForm):
 
 
 class NewOrganisation(Profile):
-    username = NewName(label=_("User name"), help_text=_("The first half of its learnwares' names: user-name/model. It can not be changed."))
+    username = NewName(label=_("User name"), help_text=_("The first half of its learnwares' names, as in `harbour-lab/model`. It can not be changed."))
 
     field_order = ("username", "title", "about", "link")
 
@@ -224,6 +236,6 @@ class NewMember(Styled, forms.Form):
 
 class DeviceCode(Styled, forms.Form):
     user_code = forms.CharField(
-        max_length=20, label=_("Code"), help_text=_("Eight letters, as the device shows them: ABCD-EFGH."),
+        max_length=20, label=_("Code"), help_text=_("Eight letters, as the device shows them: ABCD‑EFGH."),
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}),
     )

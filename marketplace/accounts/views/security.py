@@ -196,6 +196,6 @@ def _told(found: list[AuditEvent], request: HttpRequest) -> list[dict]:
     """Events as a person reads them: what, to what, by whom, and whether from where they are now."""
     here = audit.hashed(audit.origins.current().address)
     return [
-        {"event": event, "words": audit.WORDS.get(event.action, event.action), "is_mine": event.actor == request.user.pk, "is_here": bool(event.origin) and event.origin == here}
+        {"event": event, "words": audit.WORDS.get(event.action, event.action), "object": event.object.partition(":")[2] or event.object, "is_mine": event.actor == request.user.pk, "is_here": bool(event.origin) and event.origin == here}
         for event in found
     ]

@@ -151,7 +151,7 @@ def test_each_page_that_asks_for_a_code_says_what_it_is_for(client, alice, secre
     page, note = client.get("/accounts/second-step/").content.decode(), "Without the authenticator, type a recovery code."
     assert re.findall(r"<button[^>]*data-busy[^>]*>(.*?)</button>", page)[-1] == "Sign in" and note in page and page.count('name="code"') == 1
     client.force_login(alice)
-    for path, act in (("off", "Take it away"), ("codes", "Make new codes")):
+    for path, act in (("off", "Turn it off"), ("codes", "Make new codes")):
         page = client.get(f"/accounts/second-factor/{path}/").content.decode()
         assert re.findall(r"<button[^>]*data-busy[^>]*>(.*?)</button>", page)[-1] == act and note not in page and page.count('name="code"') == 1
 
