@@ -45,6 +45,10 @@ class Reading(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
         return [field.name for field in (*self.model._meta.fields, *self.model._meta.many_to_many)]
 
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None) -> Any:
+        nothing_to_save = {"show_save": False, "show_save_and_continue": False, "show_close": True}
+        return super().change_view(request, object_id, form_url, nothing_to_save | (extra_context or {}))
+
 
 def page(row: Any, words: str) -> SafeString:
     """A link to the page of a row."""

@@ -165,6 +165,9 @@ class Report(models.Model):
     class Meta:
         ordering = ["-created"]
 
+    def __str__(self) -> str:
+        return f"{self.learnware}: {self.get_reason_display()}"
+
 
 class Upload(models.Model):
     """A file on its way in (tus 1.0): bytes that have arrived so far, kept under MOORAGE_HOME until they are offered or the day is over."""
