@@ -27,6 +27,10 @@ ASKED = 10  # times that the oracle is asked at most
 STALLED = 0.02  # of the value: where what it showed gained less, it is not asked again
 SWAPS = 5
 
+BlockOf = Callable[[np.ndarray], Block]
+Oracle = Callable[[np.ndarray, int], np.ndarray]
+Approximate = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -76,7 +80,7 @@ def noise_floor(requirement: Rkme) -> float:
 class Pool:
     """The members so far: their points, exact Gram matrix and inner products with the requirement."""
 
-    def __init__(self, requirement: Rkme, block_of: Callable[[np.ndarray], Block]) -> None:
+    def __init__(self, requirement: Rkme, block_of: BlockOf) -> None:
         self.requirement, self._block_of = requirement, block_of
         self.numbers = np.empty(0, np.int64)
         self.gram = np.empty((0, 0))
@@ -101,6 +105,13 @@ class Pool:
     def keep(self, kept: np.ndarray) -> None:
         self.numbers, self.gram, self.cross = self.numbers[kept], self.gram[np.ix_(kept, kept)], self.cross[kept]
 
+    def held(self) -> tuple[np.ndarray, ...]:
+        """What `back_to` needs: the arrays are replaced, never written to."""
+        return self.numbers, self.gram, self.cross
+
+    def back_to(self, held: tuple[np.ndarray, ...]) -> None:
+        self.numbers, self.gram, self.cross = held
+
     def solve(self) -> tuple[np.ndarray, float]:
         """The exact weights on the simplex and the squared MMD they reach."""
         w = simplex(self.gram, self.cross)
@@ -121,7 +132,7 @@ class Pool:
 class Seen:
     """What the oracle has shown so far: exact inner products with the requirement, and with each member as it joins, every one computed once."""
 
-    def __init__(self, requirement: Rkme, block_of: Callable[[np.ndarray], Block]) -> None:
+    def __init__(self, requirement: Rkme, block_of: BlockOf) -> None:
         self._requirement, self._block_of = requirement, block_of
         self.numbers = np.empty(0, np.int64)
         self._place: set[int] = set()
@@ -165,9 +176,116 @@ class Seen:
         return np.concatenate([block.inner(own.points, own.weights, self._requirement.sigma) for block in blocks])
 
 
+class Search:
+    """A mixture while it is sought: `w` (m,) are the weights of the pool's members, `value` the squared MMD that they reach, `asked` how often the oracle was."""
+
+    def __init__(self, requirement: Rkme, block_of: BlockOf, oracle: Oracle, embedding: Any) -> None:
+        self._requirement, self._block_of, self._oracle, self._embedding = requirement, block_of, oracle, embedding
+        self._floor = noise_floor(requirement)
+        self.pool, self.seen = Pool(requirement, block_of), Seen(requirement, block_of)
+        self.w, self.value, self.asked = np.empty(0), np.inf, 0
+
+    def grow(self) -> None:
+        """Ask the oracle, which looks through the whole catalog, and use up what it shows before it is asked again; until that gains little."""
+        while self.asked < ASKED:
+            proposed, _ = self._ask()
+            self.asked += 1
+            if not self.seen.add(proposed):
+                return
+            begun = self.value
+            if not len(self.pool.numbers):
+                self._begin_with_the_nearest()
+            self._use_up()
+            if begun - self.value < max(STALLED * self.value, self._floor):
+                return
+
+    def limit(self, most: int) -> None:
+        """Leave at most so many members; what then asks for others than before is answered by swaps."""
+        if len(self.w) <= most:
+            return
+        self.w, self.value = _at_most(self.pool, self.w, most)
+        for _ in range(SWAPS):
+            before = self.value
+            if not self._swap(most) or self.value > before * (1 - 1e-3):
+                return
+
+    def found(self, everything: Callable[[], np.ndarray] | None, approximate: Approximate | None) -> Found:
+        """What the search ended with, its distance computed anew and its gap bounded."""
+        pool, w, sigma = self.pool, self.w, self._requirement.sigma
+        points, weights = pool.residual(w)
+        base = float(w @ (pool.cross - pool.gram @ w))
+        best = self._best_of_all(everything(), points, weights) if everything is not None else self._best_in_sight(points, weights, base, approximate)
+        value = float(weights @ kernels.gaussian(points.astype(np.float64), points.astype(np.float64), sigma) @ weights)
+        order = np.lexsort((pool.numbers, -w))
+        # Rounding can leave a hair below 0, where the optimum is met.
+        gap = max(0.0, 2.0 * (best - base))
+        return Found(tuple(int(n) for n in pool.numbers[order]), w[order], max(0.0, value), gap, self.asked, everything is not None)
+
+    def _ask(self) -> tuple[np.ndarray, np.ndarray]:
+        """(what the oracle proposes for the residual, the residual's embedding)."""
+        points, weights = self.pool.residual(self.w)
+        vector = np.empty(0) if self._embedding is None else self._embedding.of_points(points, weights, np.array([len(points)]))[0]
+        return self._oracle(vector, SHORTLIST), vector
+
+    def _begin_with_the_nearest(self) -> None:
+        # Nothing is mixed yet: the nearest single is where every mixture must start to be no worse than it.
+        seen = self.seen
+        self.pool.join(seen.numbers[np.lexsort((seen.numbers, seen.norms - 2.0 * seen.cross))[:1]])
+        self.w, self.value = self.pool.solve()
+
+    def _use_up(self) -> None:
+        """Let the best of what was seen join, a few at a time, while that brings the mixture nearer."""
+        idle = 0
+        for _ in range(ROUNDS):
+            best = self.seen.best(self.pool, self.w, JOIN)
+            if not len(best):
+                return
+            before = self.pool.held()
+            self.pool.join(best)
+            tried, reached = self.pool.solve()
+            if not reached < self.value:
+                self.pool.back_to(before)
+                return
+            # One round may gain little and the next much: two in a row end it.
+            idle = idle + 1 if self.value - reached < max(1e-3 * self.value, self._floor, 1e-15) else 0
+            self.w, self.value = _drop_zeros(self.pool, tried)
+            if idle == 2:
+                return
+
+    def _swap(self, most: int) -> bool:
+        """Let the best of what is not in compete with the members (as in CoSaMP, Needell and Tropp, 2009); whether that brought the mixture nearer."""
+        best = self.seen.best(self.pool, self.w, max(JOIN, most // 2))
+        if not len(best):
+            return False
+        held, w_before, before = self.pool.held(), self.w, self.value
+        self.pool.join(best)
+        tried, _ = self.pool.solve()
+        w, _ = _drop_zeros(self.pool, tried)
+        self.w, self.value = _at_most(self.pool, w, most)
+        if self.value < before:
+            return True
+        self.pool.back_to(held)
+        self.w, self.value = w_before, before
+        return False
+
+    def _best_of_all(self, numbers: np.ndarray, points: np.ndarray, weights: np.ndarray) -> float:
+        return float(self._block_of(numbers).inner(points, weights, self._requirement.sigma).max())
+
+    def _best_in_sight(self, points: np.ndarray, weights: np.ndarray, base: float, approximate: Approximate | None) -> float:
+        """The largest <r, mu_i> of what was seen and is proposed now, or what the oracle may have missed where that is larger."""
+        numbers, vector = self._ask()
+        scores = self._block_of(numbers).inner(points, weights, self._requirement.sigma)
+        best = float(max(scores.max(initial=base), self.seen.scores(self.pool, self.w).max()))
+        if approximate is None or len(scores) < 2:
+            return best
+        told = approximate(vector, numbers)
+        error = scores - told
+        return max(best, float(told.min() + error.mean() + 4.0 * error.std()))
+
+
 def frank_wolfe(
-    requirement: Rkme, block_of: Callable[[np.ndarray], Block], oracle: Callable[[np.ndarray, int], np.ndarray], embedding: Any, *,
-    max_members: int, everything: Callable[[], np.ndarray] | None, approximate: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    requirement: Rkme, block_of: BlockOf, oracle: Oracle, embedding: Any, *,
+    max_members: int, everything: Callable[[], np.ndarray] | None, approximate: Approximate | None = None,
 ) -> Found:
     """The mixture by an oracle.
 
@@ -175,79 +293,12 @@ def frank_wolfe(
     vector); `block_of(numbers)` their points. `everything()` returns all candidates where they are few enough for an exact gap; else the gap counts in what
     the oracle may have missed: its last proposal's score plus four standard deviations of the error seen on the proposals (`approximate`).
     """
-    sigma, floor = requirement.sigma, noise_floor(requirement)
-    pool, seen = Pool(requirement, block_of), Seen(requirement, block_of)
-
-    def ask() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        points, weights = pool.residual(w)
-        vector = np.empty(0) if embedding is None else embedding.of_points(points, weights, np.array([len(points)]))[0]
-        return oracle(vector, SHORTLIST), vector, points, weights
-
-    w, value, asked = np.empty(0), np.inf, 0
-    while asked < ASKED:
-        # The oracle looks through the whole catalog; what it shows is used up before it is asked again.
-        proposed, *_ = ask()
-        asked += 1
-        if not seen.add(proposed):
-            break
-        begun, idle = value, 0
-        if not len(pool.numbers):
-            # Nothing is mixed yet: the nearest single is where every mixture must start to be no worse than it.
-            pool.join(seen.numbers[np.lexsort((seen.numbers, seen.norms - 2.0 * seen.cross))[:1]])
-            w, value = pool.solve()
-        for _ in range(ROUNDS):
-            best = seen.best(pool, w, JOIN)
-            if not len(best):
-                break
-            before = pool.numbers, pool.gram, pool.cross
-            pool.join(best)
-            tried, reached = pool.solve()
-            if not reached < value:
-                pool.numbers, pool.gram, pool.cross = before
-                break
-            # One round may gain little and the next much: two in a row end it.
-            idle = idle + 1 if value - reached < max(1e-3 * value, floor, 1e-15) else 0
-            w, value = _drop_zeros(pool, tried)
-            if idle == 2:
-                break
-        if begun - value < max(STALLED * value, floor):
-            break
-    if not len(pool.numbers):
+    search = Search(requirement, block_of, oracle, embedding)
+    search.grow()
+    if not len(search.pool.numbers):
         return Found.nothing()
-    if len(w) > max_members:
-        w, value = _at_most(pool, w, max_members)
-        for _ in range(SWAPS):
-            # What is left over now asks for others than before: let the best of them compete with the members (as in CoSaMP, Needell and Tropp, 2009).
-            before = pool.numbers, pool.gram, pool.cross, w, value
-            best = seen.best(pool, w, max(JOIN, max_members // 2))
-            if not len(best):
-                break
-            pool.join(best)
-            tried, _ = pool.solve()
-            w, _ = _drop_zeros(pool, tried)
-            w, value = _at_most(pool, w, max_members)
-            if value >= before[-1]:
-                pool.numbers, pool.gram, pool.cross, w, value = before
-                break
-            if value > before[-1] * (1 - 1e-3):
-                break
-    points, weights = pool.residual(w)
-    base = float(w @ (pool.cross - pool.gram @ w))
-    if everything is not None:
-        best = float(block_of(everything()).inner(points, weights, sigma).max())
-    else:
-        numbers, vector, *_ = ask()
-        scores = block_of(numbers).inner(points, weights, sigma)
-        best = float(max(scores.max(initial=base), seen.scores(pool, w).max()))
-        if approximate is not None and len(scores) > 1:
-            told = approximate(vector, numbers)
-            error = scores - told
-            best = max(best, float(told.min() + error.mean() + 4.0 * error.std()))
-    order = np.lexsort((pool.numbers, -w))
-    value = float(weights @ kernels.gaussian(points.astype(np.float64), points.astype(np.float64), sigma) @ weights)
-    # Rounding can leave a hair below 0, where the optimum is met.
-    gap = max(0.0, 2.0 * (best - base))
-    return Found(tuple(int(n) for n in pool.numbers[order]), w[order], max(0.0, value), gap, asked, everything is not None)
+    search.limit(max_members)
+    return search.found(everything, approximate)
 
 
 def _drop_zeros(pool: Pool, w: np.ndarray) -> tuple[np.ndarray, float]:
