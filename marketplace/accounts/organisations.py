@@ -57,8 +57,8 @@ def delete(organisation: User, by: User) -> None:
     if held:
         raise Refused("owns-learnwares", f"{organisation.username} owns {held} learnware{'s' if held > 1 else ''}, and those are never deleted.",
                       hint="An organisation goes only while it owns nothing; withdraw versions to take them out of search.", status=409)
-    audit.note("organisation-deleted", actor=by, object=f"organisation:{organisation.username}")
     organisation.delete()
+    audit.note("organisation-deleted", actor=by, object=f"organisation:{organisation.username}")
 
 
 @transaction.atomic
@@ -114,8 +114,8 @@ def take_back(organisation: User, by: User, *, username: str) -> None:
     found = organisation.invitations_sent.select_related("user").filter(user__username=username).first()
     if found is None:
         raise Refused("no-invitation", f"No invitation of {organisation.username} waits for {username[:60]!r}.", hint="The page of its members lists them.", status=404)
-    audit.note("invitation-taken-back", actor=by, subject=found.user, object=f"organisation:{organisation.username}")
     found.delete()
+    audit.note("invitation-taken-back", actor=by, subject=found.user, object=f"organisation:{organisation.username}")
 
 
 def _insist_on_invited(invitation: Invitation, by: User) -> None:
@@ -147,8 +147,8 @@ def remove(organisation: User, by: User, *, username: str) -> None:
     membership = member(organisation, username)
     if membership.role == ADMIN:
         _keep_an_admin(organisation, "leave")
-    audit.note("member-left", actor=by, subject=membership.user, object=f"organisation:{organisation.username}")
     membership.delete()
+    audit.note("member-left", actor=by, subject=membership.user, object=f"organisation:{organisation.username}")
 
 
 def role_of(organisation: User, user: Any) -> str:

@@ -48,8 +48,8 @@ def change_token(token: ApiToken, *, name: str | None = None, scopes: list[str] 
 @transaction.atomic
 def revoke_token(token: ApiToken) -> None:
     """End a token; whatever used it is locked out from now on."""
-    audit.note("token-revoked", actor=token.user, object=f"token:{token.token_key}")
     token.delete()
+    audit.note("token-revoked", actor=token.user, object=f"token:{token.token_key}")
 
 
 def _read_token_name(name: str) -> str:
@@ -127,10 +127,11 @@ def set_password(user: User, password: str, *, request: HttpRequest | None = Non
     user.save(update_fields=["password", "sign_outs"])
     if request is not None:
         update_session_auth_hash(request, user)  # a new key, too: whoever had copied the cookie is out
-    if revoke_tokens:
-        for token in ApiToken.objects.filter(user=user):
-            revoke_token(token)
     mailing.tell(user, "The password was changed.")
+    revoked = list(ApiToken.objects.filter(user=user)) if revoke_tokens else []
+    ApiToken.objects.filter(pk__in=[token.pk for token in revoked]).delete()
+    for token in revoked:
+        audit.note("token-revoked", actor=user, object=f"token:{token.token_key}")
     audit.note("password-reset" if by_letter else "password-changed", actor=user)
 
 

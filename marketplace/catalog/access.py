@@ -82,12 +82,16 @@ def change(
     if gated is not None:
         learnware.is_gated = gated
     learnware.save(update_fields=["visibility", "is_gated"])
+    guests: list[User] = []
     if shared_with is not None:
         wanted = {name.strip() for name in shared_with}
         for held in learnware.shares.exclude(user__username__in=wanted):
             held.delete()
         for name in sorted(wanted - set(learnware.shares.values_list("user__username", flat=True))):
-            share(learnware, by, name)
+            made, is_new = _let_see(learnware, by, name)
+            guests += [made.user] if is_new else []
+    for guest in guests:
+        audit.note("shared", actor=by, subject=guest, object=f"learnware:{learnware}")
     audit.note("visibility-changed", actor=by, object=f"learnware:{learnware}", visibility=learnware.visibility, gated=learnware.is_gated)
     return learnware
 
@@ -102,6 +106,14 @@ def read_visibility(value: str) -> str:
 @transaction.atomic
 def share(learnware: Learnware, by: User, username: str) -> Share:
     """Let a person, or all of an organisation, see and use a private learnware; they are told."""
+    made, is_new = _let_see(learnware, by, username)
+    if is_new:
+        audit.note("shared", actor=by, subject=made.user, object=f"learnware:{learnware}")
+    return made
+
+
+def _let_see(learnware: Learnware, by: User, username: str) -> tuple[Share, bool]:
+    """(the share, whether it is new); to be noted when all else is written."""
     insist_on_writer(learnware, by)
     guest = User.objects.filter(username=username.strip(), is_active=True).first()
     if guest is None:
@@ -114,9 +126,8 @@ def share(learnware: Learnware, by: User, username: str) -> Share:
                       status=409, fields={"shared_with": "Too many."})
     made, is_new = Share.objects.get_or_create(learnware=learnware, user=guest)
     if is_new:
-        audit.note("shared", actor=by, subject=guest, object=f"learnware:{learnware}")
         notices.tell(guest, "shared", _shared(by, learnware, guest), learnware.get_absolute_url())
-    return made
+    return made, is_new
 
 
 def unshare(learnware: Learnware, by: User, username: str) -> None:
@@ -166,12 +177,12 @@ def decide(asked: AccessRequest, by: User, state: str) -> AccessRequest:
     was_granted = asked.state == State.GRANTED
     asked.state, asked.decided = state, timezone.now()
     asked.save(update_fields=["state", "decided"])
-    audit.note("access-decided", actor=by, subject=asked.user, object=f"learnware:{asked.learnware}", state=str(state))
     if state == State.GRANTED:
         notices.tell(asked.user, "access-granted", format_lazy(gettext_lazy("You may use {learnware} now."), learnware=str(asked.learnware)), asked.learnware.get_absolute_url())
     else:
         said = gettext_lazy("Your access to {learnware} has ended.") if was_granted else gettext_lazy("Your request for {learnware} was turned down.")
         notices.tell(asked.user, "access-denied", format_lazy(said, learnware=str(asked.learnware)), asked.learnware.get_absolute_url())
+    audit.note("access-decided", actor=by, subject=asked.user, object=f"learnware:{asked.learnware}", state=str(state))
     return asked
 
 

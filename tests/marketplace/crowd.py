@@ -1,6 +1,7 @@
 """Many connections that do one thing at once, in a market of their own; prints what came of it as JSON.
 
     python -m tests.marketplace.crowd audit 3 6 25    for three accounts six threads, each appends 25 events to the audit log
+    python -m tests.marketplace.crowd keys 3 6 25     the same with tokens that are made, changed and revoked, offers and shares
     python -m tests.marketplace.crowd uploads 1 6 5   six threads, each begins 5 uploads of 1 MB
     python -m tests.marketplace.crowd offers 1 6 5    six threads, each has the bytes of 5 versions reserved and written
 
@@ -38,6 +39,42 @@ def audit(user, number: int) -> str:
                 raise ArithmeticError
     except ArithmeticError:
         return "undone"
+    return "done"
+
+
+def keys(user, number: int) -> str:
+    """What takes rows in several orders: a token is made, changed and revoked by several at once, while its person's row is held by whoever offers, and a learnware is shared and unshared."""
+    from django.db import DatabaseError, transaction
+
+    from marketplace.accounts import audit, services
+    from marketplace.accounts.models import ApiToken, User
+    from marketplace.catalog import access, quota
+    from marketplace.catalog.models import Learnware
+    from marketplace.errors import Refused
+
+    learnware = Learnware.objects.select_related("owner").get()
+    try:
+        match number % 5:
+            case 0:
+                services.create_token(user, "crowd", ["read"])
+            case 1:
+                for token in ApiToken.objects.filter(user=user).order_by("created")[:1]:
+                    services.change_token(token, name=f"crowd {number}")
+            case 2:
+                for token in ApiToken.objects.filter(user=user).order_by("created")[:1]:
+                    services.revoke_token(token)
+            case 3:
+                with transaction.atomic():
+                    quota.reserve(user, {})
+                    audit.note("offered", actor=user)
+            case 4:
+                guests = list(User.objects.filter(username__startswith="crowd").exclude(pk=learnware.owner_id).values_list("username", flat=True))
+                access.change(learnware, learnware.owner, shared_with=guests[:: 1 + number % 2])
+    except Refused:
+        pass  # somebody was faster
+    except DatabaseError as error:
+        if "did not affect any rows" not in str(error):  # the token that is changed was revoked meanwhile
+            raise
     return "done"
 
 
@@ -100,4 +137,4 @@ def main(what: Callable, people: int, threads: int, each: int) -> dict:
 
 if __name__ == "__main__":
     django.setup()
-    print(json.dumps(main({"audit": audit, "uploads": uploads, "offers": offers}[sys.argv[1]], *map(int, sys.argv[2:]))))
+    print(json.dumps(main({"audit": audit, "keys": keys, "uploads": uploads, "offers": offers}[sys.argv[1]], *map(int, sys.argv[2:]))))

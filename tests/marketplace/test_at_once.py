@@ -72,6 +72,12 @@ def test_the_chain_of_the_audit_log_holds(market):
     assert manage("shell", "--verbosity", "0", "--command", COUNTED).split() == [str(said["done"])] * 2
 
 
+def test_nobody_waits_in_a_circle_for_the_end_of_the_chain(market):
+    manage, crowd = market
+    assert crowd("keys", 3) == {"done": ALL}
+    manage("verify_audit")
+
+
 @pytest.mark.parametrize("what", ["uploads", "offers"])
 def test_what_comes_at_once_takes_the_room_that_there_is_and_no_more(market, what):
     """Of the first account's GB seven MB are left, and each brings one."""
