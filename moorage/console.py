@@ -23,6 +23,20 @@ def market(url: str | None, token: str | None, offline: bool = False) -> Any:
     return Market(url, token, offline=offline or None)
 
 
+def read_params(text: str, example: str) -> dict[str, Any]:
+    """The object that --params holds; raises Refused where it is none."""
+    from moorage.errors import Refused
+
+    hint = f"Write it as '{example}'."
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise Refused(f"--params must be JSON; {error}.", code="wrong-params", hint=hint) from None
+    if not isinstance(found, dict):
+        raise Refused("--params must be an object.", code="wrong-params", hint=hint)
+    return found
+
+
 def say(text: str) -> None:
     """A line for a person; it goes to stderr, so that stdout holds results alone."""
     from rich.console import Console

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moorage.errors import MarketError, Refused
+from moorage import folders
+from moorage.errors import MarketError
 
 if TYPE_CHECKING:
     from moorage.market import Market
@@ -80,8 +81,7 @@ class Job:
         from reuse import predictor
 
         folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
-            raise Refused(f"{folder} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
+        folders.insist_on_new(folder)
         result = self.refresh().document["result"]
         if result is None:
             raise MarketError(f"The job has no result; it is {self.status}.", code="no-result", hint=f"moorage jobs show {self.id}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import specs
-from moorage import tables
+from moorage import folders, tables
 from moorage.errors import Refused
 
 
@@ -37,8 +37,7 @@ def reuse(
         raise Refused(f"Reuse on this machine needs {error.name or 'torch'}, which is not installed.", code="no-reuse", hint='pip install "moorage[reuse]"') from None
     probe.on_own_machine()
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refused(f"{out} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
+    folders.insist_on_new(out)
     proposed = market._wire.get(f"matches/{match.id}/members", method=method)
     output, target = proposed["output"], target or proposed["output"]["target"]
     with tempfile.TemporaryDirectory(prefix="moorage-local-") as scratch:

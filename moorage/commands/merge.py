@@ -1,12 +1,11 @@
 """moorage merge"""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moorage.console import USE, Json, dump, say, working
+from moorage.console import USE, Json, dump, read_params, say, working
 
 
 def add(app: typer.Typer) -> None:
@@ -34,12 +33,7 @@ def add(app: typer.Typer) -> None:
 
         if out.exists():
             raise Refused(f"{out} exists.", code="file-exists", hint="Name another with -o.")
-        try:
-            values = json.loads(params)
-        except ValueError as error:
-            raise Refused(f"--params must be JSON; {error}.", code="wrong-params", hint="Write it as '{\"scale\": 0.3}'.") from None
-        if not isinstance(values, dict):
-            raise Refused("--params must be an object.", code="wrong-params", hint="Write it as '{\"scale\": 0.3}'.")
+        values = read_params(params, '{"scale": 0.3}')
         if shard_gb and not 1e-9 <= shard_gb <= 1_000:
             raise Refused(f"--shard-gb must be above 0 and at most 1000; got {shard_gb:g}.", code="wrong-shards", hint="Leave it out for one file.")
         address = method if "/" in method else f"merge/{method}"

@@ -1,12 +1,11 @@
 """moorage reuse"""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moorage.console import USE, Json, Token, Url, dump, market, say, table, working
+from moorage.console import USE, Json, Token, Url, dump, market, read_params, say, table, working
 
 
 def add(app: typer.Typer) -> None:
@@ -28,15 +27,11 @@ def add(app: typer.Typer) -> None:
         Example: moorage reuse task.json --data labelled.csv --target price --method auto -o predictor/
         """
         import specs
-        from moorage import tables
+        from moorage import folders, tables
         from moorage.errors import Refused
 
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise Refused(f"{out} exists and is not empty.", code="folder-exists", hint="Name another folder with -o.")
-        try:
-            wanted = json.loads(params)
-        except ValueError as error:
-            raise Refused(f"--params must be JSON; {error}.", code="wrong-params", hint="Write it as '{\"alpha\": 0.3}'.") from None
+        folders.insist_on_new(out)
+        wanted = read_params(params, '{"alpha": 0.3}')
         requirement = specs.Specification.read(description)
         target = target or requirement.semantic.get("target")
         if data is not None:
