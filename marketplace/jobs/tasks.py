@@ -1,6 +1,7 @@
 """Celery's door: doorbells for single jobs, and the reaper that makes lost doorbells harmless."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
@@ -80,18 +81,19 @@ def ring_next(owner_id: int) -> None:
 
 def ring_for_trial(trial_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers that a trial waits; `reap` rings again where the broker is down."""
-    try:
-        run_trial.apply_async([str(trial_id)], expires=expires, retry=False)
-    except NO_BELL as error:
-        log.warning("no doorbell for trial %s (%s); the reaper will ring", trial_id, error)
+    _ring(run_trial, "trial", trial_id, expires=expires)
 
 
 def ring(job_id: UUID, *, expires: float | None = None) -> None:
     """Tell the workers that a job waits. A broker that is down is no reason to fail: `reap` rings again."""
+    _ring(run_job, "job", job_id, expires=expires, **_queue(job_id))
+
+
+def _ring(task: Any, what: str, row_id: UUID, **how: Any) -> None:
     try:
-        run_job.apply_async([str(job_id)], expires=expires, retry=False, **_queue(job_id))
+        task.apply_async([str(row_id)], retry=False, **how)
     except NO_BELL as error:
-        log.warning("no doorbell for job %s (%s); the reaper will ring", job_id, error)
+        log.warning("no doorbell for %s %s (%s); the reaper will ring", what, row_id, error)
 
 
 def _queue(job_id: UUID) -> dict[str, str]:

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import Error as DatabaseError  # InterfaceError too: what a connection that was cut says the second time
@@ -20,13 +22,33 @@ CURVE = 400  # points of a loss curve
 AT_ONCE_S = 1.0  # a training that goes on from a checkpoint shows the curve so far within this
 
 
-class Watch:
+class Beating:
+    """A thread that beats beside the work inside `with`, and is over with it."""
+
+    def __init__(self, name: str) -> None:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=30)
+
+    def _beat(self) -> None:
+        raise NotImplementedError
+
+
+class Watch(Beating):
     """with Watch(job, token) as watch: ... watch.over() says that the work should stop, watch.why says why.
 
     why is "", "cancelled", "out-of-time" or "lost" (another worker has the job: nothing may be written).
     """
 
     def __init__(self, job: ReuseJob, token: str) -> None:
+        super().__init__(f"watch-{job.pk}")
         self.job, self.token, self.why = job, token, ""
         self._began = time.monotonic()
         self._reported = (0.0, "")
@@ -35,16 +57,6 @@ class Watch:
         self._lanes: list[dict] = [{"state": "waiting"} for _ in range(job.members.count())]
         self._laned = 0.0
         self._went_on: dict[str, tuple[int, float]] = {}  # how many points of a curve each checkpoint holds, and when its first came
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"watch-{job.pk}", daemon=True)
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(timeout=30)
 
     def over(self) -> bool:
         return bool(self.why)
@@ -56,34 +68,22 @@ class Watch:
         if self.over() or (stage == last_stage and now - last < REPORT_S):
             return
         self._reported = (now, stage)
-        try:
+        with self._telling("progress"):
             self.job.report(self.token, stage=stage, progress=float(done), message=message)
-        except WrongState:
-            self.why = "lost"
-        except DatabaseError:
-            log.warning("progress of job %s was not written", self.job.pk, exc_info=True)
-            connection.close()  # what was cut stays cut; the next word opens another
 
     def learned(self, method: str, row: dict) -> None:
         """A point of a loss curve, for the page; written once a second, thinned to what a plot can show."""
         self._curve.append({"method": method, **row})
-        try:
+        with self._telling("where its training goes on from"):
             self._hear_of(method)
-        except WrongState:
-            self.why = "lost"
         if len(self._curve) > CURVE:
             self._curve = self._curve[::2]
         now = time.monotonic()
         if self.over() or now - self._drawn < DRAW_S:
             return
         self._drawn = now
-        try:
+        with self._telling("the loss curve"):
             self.job.learned(self.token, self._curve)
-        except WrongState:
-            self.why = "lost"
-        except DatabaseError:
-            log.warning("the loss curve of job %s was not written", self.job.pk, exc_info=True)
-            connection.close()  # what was cut stays cut; the next word opens another
 
     def moved(self, place: int, said: dict) -> None:
         """How far a member is; written twice a second, and whenever one begins or ends."""
@@ -95,16 +95,23 @@ class Watch:
         if self.over() or (not begins and now - self._laned < REPORT_S):
             return
         self._laned = now
-        try:
+        with self._telling("how far the members are"):
             self.job.moved(self.token, self._lanes)
-        except WrongState:
-            self.why = "lost"
-        except DatabaseError:
-            log.warning("the lanes of job %s were not written", self.job.pk, exc_info=True)
 
     def may_go_on(self, checkpoints: dict[str, int]) -> None:
         """Which trainings an earlier attempt left half done, {method: epochs}: the log says so as soon as one of them is taken up."""
         self._went_on = {method: (epochs, 0.0) for method, epochs in checkpoints.items()}
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """A word for the page: a job that was lost is noted, a database that is away costs the word alone."""
+        try:
+            yield
+        except WrongState:
+            self.why = "lost"
+        except DatabaseError:
+            log.warning("%s of job %s: not written", what, self.job.pk, exc_info=True)
+            connection.close()  # what was cut stays cut; the next word opens another
 
     def _hear_of(self, method: str) -> None:
         left, began = self._went_on.get(method, (0, 0.0))
@@ -155,21 +162,12 @@ class Watch:
             self.why = self.why or "out-of-time"
 
 
-class Held:
+class Held(Beating):
     """with Held(row, token): ... keeps the lease of a row whose work is short, by row.heartbeat(token); whoever lost it is told when it ends the row."""
 
     def __init__(self, row: Any, token: str) -> None:
+        super().__init__(f"held-{row.pk}")
         self.row, self.token = row, token
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"held-{row.pk}", daemon=True)
-
-    def __enter__(self) -> "Held":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(timeout=30)
 
     def _beat(self) -> None:
         try:
