@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from reuse import boosted, formats
+from reuse import boosted, formats, protobuf
 from reuse.errors import ReuseError
 from reuse.manifest import Manifest
+from reuse.protobuf import BYTES, FIXED32, FIXED64, VARINT, Field
 
 SUFFIX = ".onnx"
 MAX_NODES = 20_000
@@ -33,6 +34,46 @@ DATA = ("float_data", "int32_data", "string_data", "int64_data", "double_data", 
 BRANCHES = {b"BRANCH_LEQ", b"BRANCH_LT", b"BRANCH_GTE", b"BRANCH_GT", b"BRANCH_EQ", b"BRANCH_NEQ"}
 
 
+def _schema() -> protobuf.Schema:
+    """The messages of onnx.proto that a model here may hold. What is left out is refused: functions, training information, sparse tensors, segments, devices, types of one's own."""
+    number, text, body = Field(VARINT), Field(BYTES, text=True), Field(BYTES)
+    numbers, texts, bodies = Field(VARINT, repeated=True), Field(BYTES, repeated=True, text=True), Field(BYTES, repeated=True)
+
+    def one(name: str) -> Field:
+        return Field(BYTES, name)
+
+    def many(name: str) -> Field:
+        return Field(BYTES, name, repeated=True)
+
+    def packed(wire: int) -> Field:
+        return Field(wire, repeated=True, packed=True)
+
+    return {
+        "ModelProto": {1: number, 2: text, 3: text, 4: text, 5: number, 6: text, 7: one("GraphProto"), 8: many("OperatorSetIdProto"), 14: many("StringStringEntryProto")},
+        "OperatorSetIdProto": {1: text, 2: number},
+        "StringStringEntryProto": {1: text, 2: text},
+        "GraphProto": {1: many("NodeProto"), 2: text, 5: many("TensorProto"), 10: text, 11: many("ValueInfoProto"), 12: many("ValueInfoProto"), 13: many("ValueInfoProto"),
+                       14: many("TensorAnnotation"), 16: many("StringStringEntryProto")},
+        "NodeProto": {1: texts, 2: texts, 3: text, 4: text, 5: many("AttributeProto"), 6: text, 7: text, 8: text, 9: many("StringStringEntryProto")},
+        # A graph within an attribute is walked, so that its operator can be named by who refuses it.
+        "AttributeProto": {1: text, 2: Field(FIXED32), 3: number, 4: body, 5: one("TensorProto"), 6: one("GraphProto"), 7: Field(FIXED32, repeated=True), 8: numbers, 9: bodies,
+                           10: many("TensorProto"), 11: many("GraphProto"), 13: text, 20: number, 21: text},
+        "TensorProto": {1: numbers, 2: number, 4: packed(FIXED32), 5: packed(VARINT), 6: bodies, 7: packed(VARINT), 8: text, 9: body, 10: packed(FIXED64), 11: packed(VARINT), 12: text,
+                        13: many("StringStringEntryProto"), 14: number, 16: many("StringStringEntryProto")},
+        "TensorAnnotation": {1: text, 2: many("StringStringEntryProto")},
+        "ValueInfoProto": {1: text, 2: one("TypeProto"), 3: text, 4: many("StringStringEntryProto")},
+        "TypeProto": {1: one("Tensor"), 4: one("Sequence"), 5: one("Map"), 6: text, 9: one("Sequence")},
+        "Tensor": {1: number, 2: one("TensorShapeProto")},
+        "Sequence": {1: one("TypeProto")},  # and Optional, which is written alike
+        "Map": {1: number, 2: one("TypeProto")},
+        "TensorShapeProto": {1: many("Dimension")},
+        "Dimension": {1: number, 2: text, 3: text},
+    }
+
+
+SCHEMA = _schema()
+
+
 def detect(head: bytes, path: Path) -> bool:
     # A ModelProto begins with field 1 (ir_version, varint): 08 01 to 08 0d; then another known field.
     return len(head) > 4 and head[0] == 0x08 and 1 <= head[1] <= 0x10 and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
@@ -42,6 +83,10 @@ def check(path: Path, manifest: Manifest) -> dict[str, Any]:
     import onnx
 
     data = path.read_bytes()
+    try:
+        protobuf.walk(data, SCHEMA, "ModelProto")  # before protobuf, whose parser is C++ and makes gigabytes of a few bytes
+    except protobuf.Wrong as error:
+        raise _wrong(f"{error}.", "Save it with onnx.save as one graph of plain operators; an upload that was cut off is to be sent again.") from None
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own family, and others, for a broken file
