@@ -18,6 +18,7 @@ RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "
 # Swagger UI draws itself from its package, buttons in buttons included; what it says stands in our own words under /docs/rest/.
 WITHIN = {"exclude": [[".swagger-ui"]]}
 QUIET = "() => document.readyState === 'complete' && !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')"
+TALLEST = 12_000  # pixels of a picture: what is longer looks the same further down, and takes a browser most of a minute
 CLEAR_MEMORY = "() => { try { localStorage.clear(); sessionStorage.clear(); } catch { } }"
 
 
@@ -75,7 +76,8 @@ class Camera:
         wrong += [words for words in visitor.complaints if not _expected(words, shot)]
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=self.folder / f"{shot.name}-{window.name}.png", full_page=True, animations="disabled")
+            size = page.evaluate("() => ({ width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight })")
+            page.screenshot(path=self.folder / f"{shot.name}-{window.name}.png", full_page=True, animations="disabled", clip={"x": 0, "y": 0, **size, "height": min(size["height"], TALLEST)})
         if shot.act is not None:
             page.unroute_all()
             page.evaluate(CLEAR_MEMORY)
