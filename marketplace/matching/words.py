@@ -123,6 +123,8 @@ def mixture_sentence(members: int, squared_mmd: float, single: float, coverage: 
     # In the unit of every distance on the page, so that a reader finds the same numbers again.
     times = mmd(single) / mmd(squared_mmd) if squared_mmd > 0 else float("inf")
     said = {"members": members, "times": f"{times:.1f}", "mmd": f"{mmd(squared_mmd):.3f}", "single": f"{mmd(single):.3f}", "percent": _percent(coverage)}
+    if times < 1.05:
+        return gettext("%(members)s learnwares together come hardly closer to your data than the best single one (a distance of %(mmd)s against %(single)s) and cover %(percent)s of it.") % said
     if times < 100:
         return gettext(
             "%(members)s learnwares together are %(times)s times closer to your data than the best single one "

@@ -39,6 +39,7 @@ def test_the_columns_that_differ_are_named():
 
 def test_a_mixture_says_how_much_closer_it_is():
     assert "5.0 times closer" in words.mixture_sentence(3, 0.01, 0.25, 0.9) and "(a distance of 0.100 against 0.500)" in words.mixture_sentence(3, 0.01, 0.25, 0.9)
+    assert "hardly closer" in words.mixture_sentence(2, 0.60, 0.64, 0.0)
     assert "alone" in words.mixture_sentence(1, 0.01, 0.01, 0.9)
     assert "over 100 times" in words.mixture_sentence(2, 0.0, 0.05, 0.9)
 
