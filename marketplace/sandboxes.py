@@ -1,9 +1,9 @@
-"""How strong the sandboxes of the workers are: each says so when it starts and every few minutes, the web tells whoever asks."""
+"""How strong the sandboxes of the workers are: each worker tries once, before its pool is forked, and says so every few minutes; the web tells whoever asks."""
 
 import logging
 import socket
-import threading
 import time
+from typing import Any
 
 from django.core.cache import cache
 from django.core.checks import Tags, Warning, register
@@ -14,30 +14,45 @@ KEY, KEPT_S, EVERY_S = "moorage.sandboxes", 900, 300
 ORDER = ("refuses", "none", "l1", "full")
 
 
+def find_level() -> None:
+    """Try which level this machine gives, in the process that the pool's children are forked from: they inherit the answer, and a restart asks anew."""
+    from reuse.sandbox import probe
+
+    probe.level()
+
+
+def inherit_level() -> None:
+    """In a child of the pool: take the level that was found, but no refusal. What failed once, on a busy machine perhaps, is tried again here, and refused again if it must be."""
+    from reuse.sandbox import probe
+
+    if not probe.level().may_run:
+        probe.forget()
+
+
 def announce() -> None:
     """Log this machine's level, and say it where the web reads it."""
     from reuse.sandbox import probe
 
+    inherit_level()
     found = probe.level()
     log.log(logging.INFO if found.name in ("l1", "full") else logging.ERROR, "sandbox: %s", found)
     said = {host: entry for host, entry in (cache.get(KEY) or {}).items() if entry["until"] > time.time()}
     cache.set(KEY, said | {socket.gethostname(): {"level": found.name or "refuses", "until": time.time() + KEPT_S}}, KEPT_S)
 
 
-def go_on_announcing() -> None:
-    """Announce now and again from a thread, as long as this process lives."""
-    threading.Thread(target=_forever, name="sandbox-level", daemon=True).start()
+def go_on_announcing(timer: Any) -> None:
+    """Announce now and again, by the timer of the worker's own process."""
+    _announce()
+    timer.call_repeatedly(EVERY_S, _announce)
 
 
-def _forever() -> None:
-    while True:
-        try:
-            announce()
-        except Exception:  # a cache that can not be reached is no reason to stop working
-            log.exception("the sandbox's level was not announced")
-        finally:
-            connection.close()
-        time.sleep(EVERY_S)
+def _announce() -> None:
+    try:
+        announce()
+    except Exception:  # a cache that can not be reached is no reason to stop working
+        log.exception("the sandbox's level was not announced")
+    finally:
+        connection.close()  # children may be forked from this process at any time
 
 
 def announced() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a Celery worker does when it starts: announce its methods, warm up, and never outlive its parent."""
+"""What a Celery worker does when it starts: find its sandbox's level, announce it and its methods, warm up, and never outlive its parent."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_init, worker_process_init, worker_ready
 from django.db import DatabaseError, connection
 
 from marketplace import sandboxes
@@ -15,14 +15,21 @@ from marketplace.jobs import methods
 log = logging.getLogger(__name__)
 
 
+@worker_init.connect
+def find_level(**_: Any) -> None:
+    sandboxes.find_level()  # before the pool is forked
+
+
 @worker_ready.connect
-def announce(**_: Any) -> None:
+def announce(sender: Any = None, **_: Any) -> None:
     try:
         methods.announce()
     except DatabaseError:
         log.exception("the reuse methods were not announced; the web reads the registry instead")
     finally:
         connection.close()  # the pool's children are forked from this process
+    if sender is not None:
+        sandboxes.go_on_announcing(sender.timer)
 
 
 @worker_process_init.connect
@@ -47,7 +54,7 @@ def _warm() -> None:
     try:
         from marketplace.jobs import worker
 
-        sandboxes.go_on_announcing()
+        sandboxes.inherit_level()
         worker.warm()
     except Exception:  # a worker that is slow to start is still a worker
         log.exception("warming up failed")
