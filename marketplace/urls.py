@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView
 
 from marketplace import health, languages, pages
@@ -25,7 +24,7 @@ urlpatterns = [
     path("api/docs/", pages.api_docs, name="api-docs"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("jsi18n/<str:language>.js", languages.script_words, name="script-words"),
-    path("language/", set_language, name="set-language"),
+    path("language/", languages.choose, name="set-language"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("admin/login/", signing.admin_sign_in),

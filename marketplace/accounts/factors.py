@@ -9,6 +9,9 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from marketplace.accounts import audit, guarding, mailing, sealing
 from marketplace.accounts.models import RecoveryCode, SecondFactor, User
@@ -65,7 +68,7 @@ def confirm(user: User, code: str) -> list[str]:
         SecondFactor.objects.filter(pk=user.pk).update(confirmed=timezone.now())
         codes = _new_codes(user)
         _end_sessions(user)
-        mailing.tell(user, "A second factor was set up.")
+        mailing.tell(user, _("A second factor was set up."))
         audit.note("second-factor-on", actor=user)
     return codes
 
@@ -88,7 +91,7 @@ def remove(user: User, code: str) -> None:
         SecondFactor.objects.filter(user=user).delete()
         RecoveryCode.objects.filter(user=user).delete()
         _end_sessions(user)
-        mailing.tell(user, "The second factor was taken away.")
+        mailing.tell(user, _("The second factor was taken away."))
         audit.note("second-factor-off", actor=user)
 
 
@@ -99,7 +102,7 @@ def new_codes(user: User, code: str) -> list[str]:
     check(user, code)
     with transaction.atomic():
         codes = _new_codes(user)
-        mailing.tell(user, "New recovery codes were made.")
+        mailing.tell(user, _("New recovery codes were made."))
         audit.note("recovery-codes-made", actor=user)
     return codes
 
@@ -124,7 +127,8 @@ def _is_recovery(user: User, code: str) -> bool:
     digests = sealing.every_keyed("recovery-code", f"{user.pk}:{typed}")
     is_right = bool(typed) and bool(RecoveryCode.objects.filter(user=user, digest__in=digests, used=None).update(used=timezone.now()))
     if is_right:
-        mailing.tell(user, f"A recovery code was used; {left(user)} are left.")
+        codes = left(user)
+        mailing.tell(user, format_lazy(ngettext_lazy("A recovery code was used; {left} is left.", "A recovery code was used; {left} are left.", codes), left=codes))
         audit.note("recovery-code-used", actor=user, left=left(user))
     return is_right
 

@@ -15,10 +15,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.encoding import force_bytes
+from django.utils.functional import Promise
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+from django.utils.translation import gettext_lazy as _
 
+from marketplace import languages
 from marketplace.accounts.models import Letter, User
 
 log = logging.getLogger(__name__)
@@ -56,10 +59,12 @@ def offer_reset(address: str) -> None:
     _write(Letter(kind=Letter.Kind.RESET, address=address))
 
 
-def tell(user: User, words: str, address: str = "") -> None:
-    """Tell a person that their account was changed, at their confirmed address (or at `address`, the one that they had)."""
+def tell(user: User, words: str | Promise, address: str = "") -> None:
+    """Tell a person that their account was changed, at their confirmed address (or at `address`, the one that they had). Words come lazily, and are kept in the receiver's language."""
     to = address or (user.email if user.email_confirmed else "")
     if to:
+        with translation.override(languages.of(user)):
+            words = str(words)
         _write(Letter(kind=Letter.Kind.CHANGED, address=to, user=user, words=words))
 
 
@@ -113,20 +118,23 @@ def _write(letter: Letter) -> None:
 def _messages(letter: Letter) -> list[EmailMessage]:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
     if letter.kind == Letter.Kind.CHANGED:
-        return [_message(letter, "Your account was changed", user=letter.user, words=letter.words)]
+        return [_message(letter, _("Your account was changed"), user=letter.user, words=letter.words)]
     if letter.kind == Letter.Kind.CONFIRM:
         user = letter.user
         if user is None or not user.is_active or user.email != letter.address or user.email_confirmed:
             return []
         link = settings.PUBLIC_URL + reverse("email-confirm", args=[uid(user), confirming.make_token(user)])
-        return [_message(letter, "Is this your address?", user=user, link=link, hours=hours)]
+        return [_message(letter, _("Is this your address?"), user=user, link=link, hours=hours)]
     having = User.objects.filter(email__iexact=letter.address, email_confirmed__isnull=False, is_active=True, kind=User.Kind.PERSON)[:10]
     return [
-        _message(letter, "A new password", to=user.email, user=user, link=settings.PUBLIC_URL + reverse("password-reset-set", args=[uid(user), resetting.make_token(user)]), hours=hours)
+        _message(letter, _("A new password"), to=user.email, user=user, link=settings.PUBLIC_URL + reverse("password-reset-set", args=[uid(user), resetting.make_token(user)]), hours=hours)
         for user in having
     ]
 
 
-def _message(letter: Letter, subject: str, to: str = "", **context: Any) -> EmailMessage:
-    body = render_to_string(f"accounts/mail/{letter.kind}.txt", context | {"market": settings.PUBLIC_URL})
+def _message(letter: Letter, subject: Promise, to: str = "", **context: Any) -> EmailMessage:
+    """A letter in the receiver's language."""
+    with translation.override(languages.of(context["user"])):
+        body = render_to_string(f"accounts/mail/{letter.kind}.txt", context | {"market": settings.PUBLIC_URL})
+        subject = str(subject)
     return EmailMessage(f"[Moorage] {subject}", body, to=[to or letter.address], headers={"Auto-Submitted": "auto-generated"})

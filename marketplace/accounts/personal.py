@@ -100,7 +100,7 @@ def delete(user: User) -> None:
     Invitation.objects.filter(by=user).update(by=None)
     user.groups.clear()
     user.user_permissions.clear()
-    user.first_name = user.last_name = user.email = user.title = user.about = user.link = ""
+    user.first_name = user.last_name = user.email = user.title = user.about = user.link = user.language = ""
     user.email_confirmed = user.last_login = None
     user.is_active = user.is_staff = user.is_superuser = False
     user.gone = timezone.now()

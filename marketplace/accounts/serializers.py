@@ -184,7 +184,7 @@ class EventRow(serializers.ModelSerializer):
     def get_words(self, event: AuditEvent) -> str:
         from marketplace.accounts.audit import WORDS
 
-        return WORDS.get(event.action, event.action)
+        return str(WORDS.get(event.action, event.action))
 
     def get_by_me(self, event: AuditEvent) -> bool:
         return event.actor == self.context["user"].pk

@@ -8,6 +8,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts import audit, factors, mailing, sealing
 from marketplace.accounts.models import SCOPES, ApiToken, Membership, RetiredName, User
@@ -106,7 +107,7 @@ def change_email(user: User, address: str) -> None:
     user.email, user.email_confirmed = address, None
     user.save(update_fields=["email", "email_confirmed"])
     if old:
-        mailing.tell(user, "The e-mail address was changed; this letter went to the old one.", old)
+        mailing.tell(user, _("The e-mail address was changed; this letter went to the old one."), old)
     mailing.ask_to_confirm(user)
     audit.note("email-changed", actor=user)
 
@@ -127,7 +128,7 @@ def set_password(user: User, password: str, *, request: HttpRequest | None = Non
     user.save(update_fields=["password", "sign_outs"])
     if request is not None:
         update_session_auth_hash(request, user)  # a new key, too: whoever had copied the cookie is out
-    mailing.tell(user, "The password was changed.")
+    mailing.tell(user, _("The password was changed."))
     revoked = list(ApiToken.objects.filter(user=user)) if revoke_tokens else []
     ApiToken.objects.filter(pk__in=[token.pk for token in revoked]).delete()
     for token in revoked:

@@ -5,13 +5,14 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.core import mail
 from django.urls import reverse
-from django.utils import formats, translation
+from django.utils import formats, timezone, translation
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy, trans_real
 
-from marketplace.accounts import notices
-from marketplace.accounts.models import SCOPES
+from marketplace.accounts import audit, mailing, notices
+from marketplace.accounts.models import SCOPES, Letter
 from marketplace.catalog.models import Version
 from marketplace.jobs.models import ReuseJob
 from marketplace.matching import index, regions, services, words
@@ -217,6 +218,54 @@ def test_a_notice_is_kept_in_the_language_of_the_site(brackets, alice):
     with translation.override(MADE):
         notices.tell(alice, "shared", format_lazy(gettext_lazy("You may use {learnware} now."), learnware="bob/flats"))
     assert alice.notifications.get().words == "You may use bob/flats now."
+
+
+def letters() -> list[str]:
+    """What waits is sent; each letter as one text, its subject first."""
+    mail.outbox.clear()
+    for pk in Letter.objects.order_by("created").values_list("pk", flat=True):
+        mailing.send(pk)
+    return [f"{message.subject}\n{message.body}" for message in mail.outbox]
+
+
+@pytest.mark.parametrize(("language", "is_made"), [(MADE, True), ("en", False), ("", False), ("tlh", False)])
+def test_a_letter_comes_in_the_language_of_its_receiver(brackets, alice, language, is_made):
+    alice.email, alice.language = "alice@example.org", language
+    alice.save()
+    with translation.override("en" if is_made else MADE):  # whoever acts is not who reads
+        mailing.ask_to_confirm(alice)
+        (asked,) = letters()
+        alice.email_confirmed = timezone.now()
+        alice.save()
+        mailing.offer_reset(alice.email)
+        mailing.tell(alice, gettext_lazy("The password was changed."))
+        reset, changed = letters()
+    for said, subject in ((asked, "Is this your address?"), (reset, "A new password"), (changed, "Your account was changed")):
+        assert (f"[Moorage] ⟦{subject}⟧\n⟦Hello " in said) == is_made and (f"[Moorage] {subject}\nHello " in said) != is_made
+    assert ("⟦The password was changed.⟧" in changed) == is_made
+
+
+def test_an_account_remembers_the_language_that_its_person_chose(client, brackets, django_user_model):
+    sent = {"username": "dora", "email": "dora@example.org", "password1": "a-quiet-harbour", "password2": "a-quiet-harbour"}
+    client.post(reverse("sign-up"), sent, HTTP_ACCEPT_LANGUAGE=MADE)
+    dora = django_user_model.objects.get(username="dora")
+    assert dora.language == MADE and "⟦Is this your address?⟧" in letters()[0]
+    for chosen, kept in (("en", "en"), ("tlh", "en"), (MADE, MADE)):
+        client.post(reverse("set-language"), {"language": chosen, "next": "/"})
+        dora.refresh_from_db()
+        assert dora.language == kept
+
+
+def test_what_happened_is_said_in_the_language_of_the_page(client, api, brackets, alice):
+    with translation.override("en"):
+        english = {str(said) for said in audit.WORDS.values()}
+    for action in audit.WORDS:
+        audit.note(action, actor=alice)
+    client.force_login(alice)
+    page = client.get(reverse("events"), HTTP_ACCEPT_LANGUAGE=MADE).content.decode()
+    assert sum(f"⟦{said}⟧" in page for said in english) >= 20
+    rows = api(alice, ["admin"]).get("/api/v1/events", HTTP_ACCEPT_LANGUAGE=MADE).json()["results"]
+    assert len(rows) >= 20 and {row["words"] for row in rows} <= english
 
 
 def test_a_visitor_chooses_a_language(client, brackets, db):

@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from marketplace import languages
 from marketplace.accounts import audit, factors, forms, mailing
 from marketplace.accounts.models import User
 from marketplace.accounts.views.answers import blame, refused, status
@@ -104,6 +105,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("next") or request.GET.get("next", "")
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            form.instance.language = languages.current()
             user = form.save()
             mailing.ask_to_confirm(user)
             audit.note("account-made", actor=user)

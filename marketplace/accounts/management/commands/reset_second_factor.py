@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from marketplace.accounts import audit, factors, mailing
 from marketplace.accounts.models import RecoveryCode, SecondFactor, User
@@ -24,6 +25,6 @@ class Command(BaseCommand):
         RecoveryCode.objects.filter(user=user).delete()
         user.sign_outs += 1
         user.save(update_fields=["sign_outs"])
-        mailing.tell(user, "The second factor was taken away by the operators of the market.")
+        mailing.tell(user, _("The second factor was taken away by the operators of the market."))
         audit.note("second-factor-off", subject=user, by="command")
         self.stdout.write(f"{username} has no second factor any more, and is signed out everywhere.")
