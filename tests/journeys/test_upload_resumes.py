@@ -34,7 +34,7 @@ def visitor(browser, site):
         one.context.close()
 
 
-def large(folder: Path, name: str) -> dict[str, Path]:
+def large(folder: Path, name: str, seed: int = 0) -> dict[str, Path]:
     """A network of 13 MB with its specification and manifest, as files."""
     import torch
     from safetensors.torch import save_file
@@ -43,7 +43,7 @@ def large(folder: Path, name: str) -> dict[str, Path]:
 
     frame = models.part(0.2, 0.9)
     config = {"inputs": models.space().d, "hidden": [1800, 1800], "outputs": 2}
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     files = models.write(folder, name, frame, "safetensors")
     save_file({key: value.contiguous() for key, value in architectures.build("mlp", config).state_dict().items()}, files["model"])
     data = files["model"].read_bytes()
@@ -107,6 +107,37 @@ def test_a_model_that_was_dropped_goes_on_after_a_reload_and_is_offered(visitor,
     page.wait_for_selector("text=The market has it already")
     page.click("button:has-text('Offer it')")
     page.wait_for_url("**/learnwares/alice/nuclei-resumed/2.0.0/")
+    assert alice.complaints == []
+
+
+def test_an_upload_is_paused_goes_on_and_is_cancelled_by_its_buttons(visitor, tmp_path):
+    alice = visitor()
+    page = alice.page
+    model = large(tmp_path, "nuclei-paused", seed=1)["model"]
+    alice.sign_in("alice", PASSWORD)
+    alice.go("/upload/")
+    held, deleted = [], []
+
+    def hold(route) -> None:
+        if route.request.method == "PATCH" and int(route.request.headers["upload-offset"]):
+            held.append(route)  # never answered: a button ends it
+            return
+        if route.request.method == "DELETE":
+            deleted.append(route.request.url)
+        route.continue_()
+
+    page.route("**/api/v1/uploads/*", hold)
+    page.set_input_files("[data-files]", model)
+    wait(lambda: page.wait_for_timeout(100) or held, 60)
+    page.click(f"[aria-label='Pause {model.name}']")
+    page.wait_for_selector("text=Paused at")
+    assert page.locator(f"[aria-label='Pause {model.name}']").is_hidden() and len(held) == 1
+    page.click(f"[aria-label='Go on {model.name}']")
+    wait(lambda: page.wait_for_timeout(100) or len(held) == 2, 60)
+    assert "Sending" in page.inner_text("[data-rows]")
+    page.click(f"[aria-label='Cancel {model.name}']")
+    wait(lambda: page.wait_for_timeout(100) or deleted, 60)
+    assert page.locator("[data-rows] li").count() == 0 and deleted == [held[0].request.url]
     assert alice.complaints == []
 
 
