@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from reuse.crowd import Crowd
 from reuse.crowd import distances as distances_to
 from reuse.ensemble import adjusted, augmented, best_single, hedged, mean, mixture_weighted, near, pruned, routed, selected, selector, stacked, vote
-from specs import Rkme
+from specs import Rkme, coverage, squared_mmd
 
 
 def at(place: float, d: int = 2) -> Rkme:
@@ -120,6 +120,19 @@ def test_hedging_falls_back_on_nearness_where_nobody_knows_the_requirement(crowd
     mine = wanting(crowd, at(3))
     state = hedged.fit(mine, None)
     assert state["trust"] < 0.05 and np.allclose(hedged.apply(mine, state), mine.answer(near.weigh(mine), near.UNSEEN), atol=0.05)
+
+
+def test_hedging_trusts_as_far_as_the_mixture_explains(crowd):
+    """At 0 alone: half of the mixture explains it. Its D is a quarter of S, and what is covered comes from the library's own function."""
+    mine = wanting(crowd, at(0))
+    apart = squared_mmd(*crowd.rkmes)
+    assert np.isclose(squared_mmd(mine.requirement, mixed(crowd.rkmes)), apart / 4)
+    assert np.isclose(hedged.fit(mine, None)["trust"], coverage(mine.requirement, crowd.rkmes, np.array([0.5, 0.5])) / 2)
+
+
+def mixed(rkmes):
+    """Half of each of two."""
+    return Rkme(points=np.concatenate([rkme.points for rkme in rkmes]), weights=np.concatenate([rkme.weights / 2 for rkme in rkmes]), sigma=1.0, n=200)
 
 
 def test_hedging_is_between_the_two_as_far_as_it_trusts(crowd):
