@@ -189,6 +189,7 @@ QUOTA_BYTES = env.number("MOORAGE_QUOTA_GB", 20) * 2**30  # what one account may
 UPLOAD_HOURS = env.number("MOORAGE_UPLOAD_HOURS", 24)  # after its last byte an upload is kept so long
 DRAFTS_EACH = env.number("MOORAGE_DRAFTS_EACH", 50)
 DRAFT_DAYS = env.number("MOORAGE_DRAFT_DAYS", 30)
+MATCH_DAYS = env.number("MOORAGE_MATCH_DAYS", 90)  # a search that nobody signed in for is kept so long
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_SPECIFICATION_BYTES + 2**20
 FILE_UPLOAD_PERMISSIONS = 0o600
 
@@ -281,6 +282,7 @@ CELERY_BEAT_SCHEDULE = {
     "post letters": {"task": "marketplace.accounts.tasks.post", "schedule": 60},
     "prune accounts": {"task": "marketplace.accounts.tasks.prune", "schedule": 3600},
     "sweep artifacts": {"task": "marketplace.catalog.tasks.sweep", "schedule": 3600},
+    "prune matches": {"task": "marketplace.matching.tasks.prune", "schedule": 3600},
     "look at requests": {"task": "marketplace.matching.tasks.look", "schedule": 60},
     "count rows": {"task": "marketplace.catalog.tasks.count_rows", "schedule": 3600},
     "lay out the map": {"task": "marketplace.catalog.tasks.lay_out_map", "schedule": MAP_EVERY_S},

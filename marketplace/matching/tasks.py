@@ -1,4 +1,4 @@
-"""Celery's door to the request board: who hears of a model that has come."""
+"""Celery's door to the request board (who hears of a model that has come), and to old searches that are forgotten."""
 
 import logging
 from uuid import UUID
@@ -27,6 +27,14 @@ def look() -> None:
 
     if count := wanting.look():
         log.info("held open requests against %s versions", count)
+
+
+@shared_task(time_limit=600)
+def prune() -> None:
+    """Forget searches that nobody signed in for."""
+    from marketplace.matching import pruning
+
+    pruning.prune()
 
 
 def ring(version_id: UUID) -> None:

@@ -14,7 +14,7 @@ import specs
 import storage
 from marketplace.catalog import showing
 from marketplace.catalog.models import Version
-from marketplace.matching import answers, asking, forms, services, words
+from marketplace.matching import answers, asking, forms, pruning, services, words
 from marketplace.matching.models import Match
 from marketplace.rest import Refused
 
@@ -64,6 +64,7 @@ def match_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "job_form": forms.Reuse(initial={"target": found.semantic.get("target") or found.filters.get("target") or context["mixture"].get("target") or "",
                                          "members": context["chosen"]}),
         "methods": _methods(),
+        "kept_until": pruning.kept_until(found),
     }
     return render(request, "matching/match_detail.html", context, status=422 if refusal else 200)
 
