@@ -41,7 +41,9 @@ def change_token(token: ApiToken, *, name: str | None = None, scopes: list[str] 
         token.scopes = read_scopes(scopes)
     if days is not None:
         token.expiry = timezone.now() + timedelta(days=_read_days(days))
-    token.save(update_fields=["name", "scopes", "expiry"])
+    # Not `save`, which is no refusal but an error where the row has gone meanwhile.
+    if not ApiToken.objects.filter(pk=token.pk).update(name=token.name, scopes=token.scopes, expiry=token.expiry):
+        raise Refused("no-token", "This token is not there: it was revoked meanwhile.", hint="Make another one.", status=404)
     audit.note("token-changed", actor=token.user, object=f"token:{token.token_key}", scopes=token.scopes, **({} if days is None else {"days": days}))
     return token
 

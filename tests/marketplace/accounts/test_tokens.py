@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from marketplace.accounts import services
 from marketplace.accounts.models import ApiToken
 from marketplace.accounts.services import create_token
 from marketplace.errors import Refused
@@ -82,3 +83,11 @@ def test_a_user_has_at_most_a_hundred(alice):
     with pytest.raises(Refused) as refused:
         create_token(alice, "one more", ["read"])
     assert refused.value.status == 409
+
+
+def test_a_token_that_was_revoked_meanwhile_is_not_changed(alice):
+    token, _ = create_token(alice, "laptop", ["read"])
+    ApiToken.objects.get(pk=token.pk).delete()
+    with pytest.raises(Refused) as refused:
+        services.change_token(token, name="desk")
+    assert (refused.value.code, refused.value.status) == ("no-token", 404) and not ApiToken.objects.exists()
