@@ -10,6 +10,7 @@ started again, and jobs are asked for all the while. Exits 1 when a job was lost
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -116,22 +117,29 @@ class Soak:
     def _kill(self) -> None:
         kinds = dict(KINDS) if self.site.env.get("MOORAGE_DATABASE_URL") else {**KINDS, "database": 0}
         kind = self.chance.choices(list(kinds), list(kinds.values()))[0]
-        pool = children(self.site.worker_pid)
-        if kind == "child" and pool:
-            os.kill(self.chance.choice(pool), signal.SIGKILL)
+        if kind == "child":
+            # A worker that is still starting has none: whoever killed it instead would keep a slow machine without a worker, and measure that.
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(self.chance.choice(self._pool()), signal.SIGKILL)
         elif kind == "web":
             self.site.kill_web()
             self.site.start_web()
         elif kind == "database":
             _cut()
         else:
-            kind = "worker"
             self.site.kill_worker()
             self.site.start_worker(concurrency=4)
-            wait_until = time.monotonic() + 20
-            while not children(self.site.worker_pid) and time.monotonic() < wait_until:
-                time.sleep(0.1)
         self.killed.append((time.time(), kind))
+
+    def _pool(self) -> list[int]:
+        """The worker's children, once it has some."""
+        until = time.monotonic() + 60
+        while not (pool := children(self.site.worker_pid)):
+            if time.monotonic() > until:
+                raise AssertionError(f"the worker has no children after a minute:\n{self.site.log('worker')[-2000:]}")
+            self.market.revive()
+            time.sleep(0.1)
+        return pool
 
     def _slowest(self, jobs: list[Any]) -> float:
         """Seconds from the last kill that can have hit an attempt until the job was queued again, at most."""
