@@ -30,6 +30,10 @@ class Users(UserAdmin):
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     readonly_fields = ["kind", "last_login", "date_joined", "email_confirmed", "gone"]
 
+    def log_deletions(self, request, queryset) -> list:
+        # One by one: Django writes several at once without a signal, and the audit log would not hear of them.
+        return [super(Users, self).log_deletions(request, [user]) for user in queryset]
+
     def get_inlines(self, request, obj=None) -> list:
         return [Members] if obj is not None and obj.is_organisation else []
 

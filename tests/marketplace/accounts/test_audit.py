@@ -103,6 +103,13 @@ def test_what_staff_do_under_admin_stands_in_it(client, alice, bob):
     assert (event.actor, event.object) == (bob.pk, f"accounts.user:{alice.pk}")
 
 
+def test_several_that_staff_delete_at_once_stand_in_it_one_by_one(client, alice, bob, admin_user):
+    client.force_login(admin_user)
+    client.post("/admin/accounts/user/", {"action": "delete_selected", "_selected_action": [alice.pk, bob.pk], "post": "yes"})
+    assert not type(alice).objects.filter(pk__in=[alice.pk, bob.pk]).exists()
+    assert set(AuditEvent.objects.filter(action="admin-delete").values_list("actor", "object")) == {(admin_user.pk, f"accounts.user:{pk}") for pk in (alice.pk, bob.pk)}
+
+
 def test_an_event_says_who_what_where_and_by_which_request(client, alice):
     client.post("/accounts/sign-in/", {"username": "alice", "password": "alice-has-a-boat"}, REMOTE_ADDR="192.0.2.9", headers={"X-Request-ID": "a-request-of-mine"})
     event = AuditEvent.objects.get()
