@@ -13,8 +13,8 @@ AT_ONCE = 500  # rows of one transaction: a table that grew for months must not 
 
 
 def kept_until(row: Match) -> datetime | None:
-    """When a match is forgotten; none: it stays as long as its owner."""
-    return None if row.owner_id else row.created + timedelta(days=settings.MATCH_DAYS)
+    """When a match is forgotten; none: it stays as long as its owner, or for the job that was made of it."""
+    return None if row.owner_id or row.jobs.exists() else row.created + timedelta(days=settings.MATCH_DAYS)
 
 
 def prune() -> int:

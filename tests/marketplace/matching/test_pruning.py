@@ -43,10 +43,11 @@ def test_what_nobody_signed_in_for_goes_after_its_days(asked, bob, settings):
     assert left() == stays
 
 
-def test_what_a_job_was_made_of_stays(asked, bob):
+def test_what_a_job_was_made_of_stays(client, asked, bob):
     worked = asked(100)
     ReuseJob.objects.create(owner=bob, match=worked, space=worked.space)
     assert pruning.prune() == 0 and left() == {worked.pk}
+    assert "It is kept until" not in client.get(worked.get_absolute_url()).content.decode()
 
 
 def test_many_go_in_several_transactions(asked, monkeypatch):
