@@ -156,7 +156,7 @@ def test_pages_say_how_full_it_is(client, alice, settings):
     client.force_login(alice)
     for address in ("/mine/", "/upload/"):
         said = " ".join(client.get(address).content.decode().split())
-        assert '<span class="num">3.1</span> of <span class="num">20</span> GB' in said and "on its way" in said
+        assert '<span class="num">3.1</span> of <span class="num">20</span> GB' in said and "(3.1 GB on its way)" in said
         assert f"Room of {lab.username}" in said
 
 
