@@ -21,13 +21,17 @@ class Wrong(Exception):
 
 
 class Field(NamedTuple):
-    """A field: its wire type, the message that it holds (if any), whether it may stand more than once, whether its numbers stand packed in one body, whether it is text."""
+    """A field: its wire type, the message that it holds (if any), whether it may stand more than once, whether its numbers stand packed in one body, whether it is text.
+
+    `refused` is what a field is called that the format knows and no file may hold.
+    """
 
     wire: int
     message: str = ""
     repeated: bool = False
     packed: bool = False
     text: bool = False
+    refused: str = ""
 
 
 Schema = Mapping[str, Mapping[int, Field]]
@@ -42,7 +46,7 @@ class Budget:
     fields: int = 4_000_000  # that are no entries of a list
     numbers: int = 100_000_000  # entries of lists, and varints in packed bodies
     strings: int = 6_000_000  # entries of lists
-    text: int = 64 * 1024  # bytes of one text
+    text: int = 1 << 20  # bytes of one text
 
     def take(self, kind: str, count: int = 1) -> None:
         left = getattr(self, kind) - count
@@ -68,6 +72,8 @@ def _message(data: bytes, at: int, end: int, schema: Schema, name: str, budget: 
         field = fields.get(number)
         if field is None:
             raise Wrong(f"{name} has no field {number} (byte {begin:,})")
+        if field.refused:
+            raise Wrong(f"it holds {field.refused} (byte {begin:,})")
         if wire != (BYTES if field.packed else field.wire):
             raise Wrong(f"field {number} of {name} is written as wire type {wire} (byte {begin:,})")
         if not field.repeated or field.packed:

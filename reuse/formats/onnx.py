@@ -16,7 +16,7 @@ SUFFIX = ".onnx"
 MAX_NODES = 20_000
 MAX_VALUES = 200_000_000  # numbers of one tensor, kept or made on the way for one row
 MAX_TEXT = 64 * 1024  # of descriptions and notes
-NEWEST_IR = 13
+NEWEST_IR = 14
 DOMAINS = {"": 24, "ai.onnx": 24, "ai.onnx.ml": 5}  # the newest operator set of each that is known to be safe
 OPERATORS = set(
     """Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Constant ConstantOfShape Conv Cos Div Dropout
@@ -35,7 +35,7 @@ BRANCHES = {b"BRANCH_LEQ", b"BRANCH_LT", b"BRANCH_GTE", b"BRANCH_GT", b"BRANCH_E
 
 
 def _schema() -> protobuf.Schema:
-    """The messages of onnx.proto that a model here may hold. What is left out is refused: functions, training information, sparse tensors, segments, devices, types of one's own."""
+    """The messages of onnx.proto, with what no model here may hold named: a field that is not listed is one that onnx.proto did not have yet."""
     number, text, body = Field(VARINT), Field(BYTES, text=True), Field(BYTES)
     numbers, texts, bodies = Field(VARINT, repeated=True), Field(BYTES, repeated=True, text=True), Field(BYTES, repeated=True)
 
@@ -48,21 +48,26 @@ def _schema() -> protobuf.Schema:
     def packed(wire: int) -> Field:
         return Field(wire, repeated=True, packed=True)
 
+    def no(what: str) -> Field:
+        return Field(BYTES, refused=what)
+
     return {
-        "ModelProto": {1: number, 2: text, 3: text, 4: text, 5: number, 6: text, 7: one("GraphProto"), 8: many("OperatorSetIdProto"), 14: many("StringStringEntryProto")},
+        "ModelProto": {1: number, 2: text, 3: text, 4: text, 5: number, 6: text, 7: one("GraphProto"), 8: many("OperatorSetIdProto"), 14: many("StringStringEntryProto"),
+                       20: no("training information"), 25: no("functions"), 26: no("a layout for several devices")},
         "OperatorSetIdProto": {1: text, 2: number},
         "StringStringEntryProto": {1: text, 2: text},
         "GraphProto": {1: many("NodeProto"), 2: text, 5: many("TensorProto"), 10: text, 11: many("ValueInfoProto"), 12: many("ValueInfoProto"), 13: many("ValueInfoProto"),
-                       14: many("TensorAnnotation"), 16: many("StringStringEntryProto")},
-        "NodeProto": {1: texts, 2: texts, 3: text, 4: text, 5: many("AttributeProto"), 6: text, 7: text, 8: text, 9: many("StringStringEntryProto")},
+                       14: many("TensorAnnotation"), 15: no("sparse tensors"), 16: many("StringStringEntryProto")},
+        "NodeProto": {1: texts, 2: texts, 3: text, 4: text, 5: many("AttributeProto"), 6: text, 7: text, 8: text, 9: many("StringStringEntryProto"),
+                      10: no("a layout for several devices")},
         # A graph within an attribute is walked, so that its operator can be named by who refuses it.
         "AttributeProto": {1: text, 2: Field(FIXED32), 3: number, 4: body, 5: one("TensorProto"), 6: one("GraphProto"), 7: Field(FIXED32, repeated=True), 8: numbers, 9: bodies,
-                           10: many("TensorProto"), 11: many("GraphProto"), 13: text, 20: number, 21: text},
-        "TensorProto": {1: numbers, 2: number, 4: packed(FIXED32), 5: packed(VARINT), 6: bodies, 7: packed(VARINT), 8: text, 9: body, 10: packed(FIXED64), 11: packed(VARINT), 12: text,
+                           10: many("TensorProto"), 11: many("GraphProto"), 13: text, 14: no("a type as an attribute"), 15: no("types as an attribute"), 20: number, 21: text, 22: no("sparse tensors"), 23: no("sparse tensors")},
+        "TensorProto": {1: numbers, 2: number, 3: no("a tensor in segments"), 4: packed(FIXED32), 5: packed(VARINT), 6: bodies, 7: packed(VARINT), 8: text, 9: body, 10: packed(FIXED64), 11: packed(VARINT), 12: text,
                         13: many("StringStringEntryProto"), 14: number, 16: many("StringStringEntryProto")},
         "TensorAnnotation": {1: text, 2: many("StringStringEntryProto")},
         "ValueInfoProto": {1: text, 2: one("TypeProto"), 3: text, 4: many("StringStringEntryProto")},
-        "TypeProto": {1: one("Tensor"), 4: one("Sequence"), 5: one("Map"), 6: text, 9: one("Sequence")},
+        "TypeProto": {1: one("Tensor"), 4: one("Sequence"), 5: one("Map"), 6: text, 7: no("a type of its own"), 8: no("sparse tensors"), 9: one("Sequence")},
         "Tensor": {1: number, 2: one("TensorShapeProto")},
         "Sequence": {1: one("TypeProto")},  # and Optional, which is written alike
         "Map": {1: number, 2: one("TypeProto")},
@@ -75,7 +80,7 @@ SCHEMA = _schema()
 
 
 def detect(head: bytes, path: Path) -> bool:
-    # A ModelProto begins with field 1 (ir_version, varint): 08 01 to 08 0d; then another known field.
+    # A ModelProto begins with field 1 (ir_version, varint): 08 01 to 08 0e; then another known field.
     return len(head) > 4 and head[0] == 0x08 and 1 <= head[1] <= 0x10 and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 
 
@@ -86,7 +91,7 @@ def check(path: Path, manifest: Manifest) -> dict[str, Any]:
     try:
         protobuf.walk(data, SCHEMA, "ModelProto")  # before protobuf, whose parser is C++ and makes gigabytes of a few bytes
     except protobuf.Wrong as error:
-        raise _wrong(f"{error}.", "Save it with onnx.save as one graph of plain operators; an upload that was cut off is to be sent again.") from None
+        raise _wrong(f"{error}.", "Save it with onnx.save as one graph of plain operators without long notes (doc_string, metadata_props); an upload that was cut off is to be sent again.") from None
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own family, and others, for a broken file
@@ -120,7 +125,7 @@ def _check_envelope(model: Any, data: bytes) -> None:
     if model.functions or model.training_info or not model.HasField("graph"):
         raise _wrong("it must hold one graph, without functions and training information.")
     if not 1 <= model.ir_version <= NEWEST_IR:
-        raise _wrong(f"its IR version must be 1 to {NEWEST_IR}; it is {model.ir_version}.", "Export with a current onnx.")
+        raise _wrong(f"its IR version must be 1 to {NEWEST_IR}; it is {model.ir_version}.", f"Set ir_version to {NEWEST_IR} or less.")
     versions = {(opset.domain or "ai.onnx", opset.version) for opset in model.opset_import}
     if not versions or len({domain for domain, _ in versions}) != len(versions):
         raise _wrong("it must name its operator sets, each in one version.")

@@ -5,10 +5,13 @@ import random
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from onnx import TensorProto, helper, numpy_helper
 
 from reuse import protobuf
-from reuse.formats.onnx import SCHEMA
+from reuse.errors import ReuseError
+from reuse.formats.onnx import SCHEMA, check
+from reuse.protobuf import BYTES, FIXED32, FIXED64, VARINT
 from tests.soak import corpus
 
 HEAD = b"\x08\x08"
@@ -84,19 +87,56 @@ def test_long_lists_are_counted_as_protobuf_counts_them():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (HEAD + b"\x0b\x0c", "wire type 3"), (HEAD + b"\x0e", "wire type 6"), (HEAD + b"\x00\x01", "no field 0"), (HEAD + held(20, b""), "no field 20"), (HEAD + held(25, b""), "no field 25"),
+        (HEAD + b"\x0b\x0c", "wire type 3"), (HEAD + b"\x0e", "wire type 6"), (HEAD + b"\x00\x01", "no field 0"), (HEAD + held(20, b""), "holds training information"), (HEAD + held(25, b""), "holds functions"), (HEAD + held(27, b""), "no field 27"),
         (HEAD + HEAD, "stands twice"), (HEAD + b"\x12\x05abc", "5 bytes where 3"), (HEAD + b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "are left"), (HEAD + b"\x12", "does not end"),
         (b"\x08\x88\x00", "longer than it need be"), (b"\x08" + b"\xff" * 9 + b"\x7f", "longer"), (b"\x08" + b"\xff" * 12, "does not end"), (b"\x0d\x01\x02\x03\x04", "wire type 5"),
-        (HEAD + held(2, b"\xff\xfe"), "not UTF-8"), (HEAD + held(6, b"a" * 65_537), "it may have"), (in_graph(held(1, held(1, b"\xc3"))), "not UTF-8"),
+        (HEAD + held(2, b"\xff\xfe"), "not UTF-8"), (HEAD + held(6, b"a" * (1 << 20 | 1)), "it may have"), (in_graph(held(1, held(1, b"\xc3"))), "not UTF-8"),
         (in_tensor(held(9, b"") + held(9, b"")), "stands twice"), (in_tensor(held(4, b"abcde")), "has 5 bytes"), (in_tensor(held(7, b"\x01\x80")), "ends within one"), (in_tensor(held(7, b"\x80" * 11 + b"\x01")), "ten bytes"),
         (in_tensor(b"\x38\x01"), "wire type 0"), (in_tensor(b"\x08\x01" * 40 + b"\x08"), "does not end"), (in_tensor(b"\x08\x01" * 40 + b"\x08" + b"\x81" * 11 + b"\x01"), "ten bytes"),
         (in_attribute(b"\x3d\x00\x00\x00\x00" * 60 + b"\x3d\x00"), "beyond its end"), (in_attribute(b"\x4a\x02a"), "2 bytes where 1"), (in_attribute(b"\x15\x00"), "beyond its end"),
-        (in_attribute(held(22, b"")), "no field 22"), (in_tensor(held(3, b"")), "no field 3"),
+        (in_attribute(held(22, b"")), "sparse tensors"), (in_tensor(held(3, b"")), "in segments"),
     ],
 )
 def test_what_is_not_as_protobuf_writes_it_is_wrong(data, said):
     with pytest.raises(protobuf.Wrong, match=said):
         walk(data)
+
+
+def test_the_schema_is_that_of_onnx():
+    """Every field that onnx.proto has, written as it says: what a newer one adds has to be taken or refused by name."""
+    kinds = {FieldDescriptor.TYPE_FLOAT: FIXED32, FieldDescriptor.TYPE_DOUBLE: FIXED64} | dict.fromkeys((FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_MESSAGE), BYTES)
+    inner = {"Tensor": onnx.TypeProto.Tensor, "Sequence": onnx.TypeProto.Sequence, "Map": onnx.TypeProto.Map, "Dimension": onnx.TensorShapeProto.Dimension}
+    for name, fields in SCHEMA.items():
+        known = inner.get(name, getattr(onnx, name, None)).DESCRIPTOR.fields_by_number
+        assert set(known) <= set(fields), name
+        for number, theirs in known.items():
+            field = fields[number]
+            assert field.wire == kinds.get(theirs.type, VARINT), (name, theirs.name)
+            if not field.refused:
+                holds = theirs.message_type.name.replace("Optional", "Sequence") if theirs.message_type else ""  # both hold one type
+                assert field[1:5] == (holds, theirs.is_repeated, theirs.is_packed, theirs.type == FieldDescriptor.TYPE_STRING), (name, theirs.name)
+
+
+def test_a_long_trace_beside_an_operator_is_no_reason_to_refuse():
+    """torch writes where in the source each operator came from: into doc_string, or metadata_props."""
+    node = helper.make_node("Identity", ["x"], ["y"], doc_string="File model.py, line 7\n" * 5_000)
+    node.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="File model.py, line 7\n" * 5_000)
+    walk(model([node]))
+
+
+def test_the_newest_version_that_onnx_writes_is_taken(tmp_path):
+    newest = onnx.load_model_from_string(model())
+    newest.ir_version = onnx.IR_VERSION
+    (tmp_path / "model.onnx").write_bytes(newest.SerializeToString())
+    check(tmp_path / "model.onnx", None)
+
+
+def test_what_no_model_may_hold_is_called_by_its_name(tmp_path):
+    held = onnx.load_model_from_string(model())
+    held.functions.add(name="twice", domain="own")
+    (tmp_path / "model.onnx").write_bytes(held.SerializeToString())
+    with pytest.raises(ReuseError, match="it holds functions"):
+        check(tmp_path / "model.onnx", None)
 
 
 def test_messages_are_nested_so_deep_and_no_deeper():
