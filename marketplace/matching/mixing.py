@@ -1,6 +1,6 @@
 """The mixture for a requirement: the best there is, or the best that a user's choice of members leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -36,17 +36,21 @@ class Choice:
         return bool(self.included or self.excluded)
 
 
-def mixture(requirement: Any, space: Space, narrowed: Narrowed, choice: Choice | None = None, *, hits: list[index.Hit] | None = None) -> dict:
+def mixture(
+    requirement: Any, space: Space, narrowed: Narrowed, choice: Choice | None = None, *, hits: list[index.Hit] | None = None, versions: Mapping[UUID, Version] | None = None,
+) -> dict:
     """The mixture among the versions that answer the same question as the first hit that is not taken out.
 
-    As the API answers it; with a choice each member also says whether it was `asked_for`. `hits` saves the search where the caller has made it.
+    As the API answers it; with a choice each member also says whether it was `asked_for`. `hits` saves the search where the caller has made it, and
+    `versions` the reading of their rows.
     """
     is_chosen, choice = choice is not None, choice or Choice()
     few = narrowed.few()
     left = None if few is None else [key for key in few if key not in choice.excluded]
     if hits is None:
         hits = _hits(requirement, space, narrowed, choice, left)
-    best = narrowed.whole([hits[0].version_id]).get(hits[0].version_id) if hits else None
+    versions = dict(versions or {})
+    best = _whole(narrowed, versions, [hits[0].version_id]).get(hits[0].version_id) if hits else None
     if best is None:
         return dict(NOTHING)
 
@@ -59,7 +63,7 @@ def mixture(requirement: Any, space: Space, narrowed: Narrowed, choice: Choice |
     allowed = list(accept(left)) if left is not None else None
     mixed = index.mixture(space.pk, requirement.rkme, allowed=allowed, accept=None if allowed is not None else accept, max_members=MAX_MEMBERS)
     wanted = sorted(accept(list(choice.included[:MAX_INCLUDED])))
-    versions = narrowed.whole([*(hit.version_id for hit in mixed.members), *wanted])
+    versions = _whole(narrowed, versions, [*(hit.version_id for hit in mixed.members), *wanted])
     if not mixed.members or any(hit.version_id not in versions for hit in mixed.members):
         return dict(NOTHING)
     if wanted:
@@ -82,6 +86,12 @@ def mixture(requirement: Any, space: Space, narrowed: Narrowed, choice: Choice |
     }
     with translation.override("en"):  # what is kept is English; pages say it anew
         return found | {"sentences": words.of_mixture(found)}
+
+
+def _whole(narrowed: Narrowed, held: Mapping[UUID, Version], keys: Sequence[UUID]) -> dict[UUID, Version]:
+    """The rows that this request has read already, and the others of these."""
+    missing = [key for key in keys if key not in held]
+    return {**held, **(narrowed.whole(missing) if missing else {})}
 
 
 def with_at_least(requirement: Any, mixed: index.Mixed, wanted: dict[UUID, Any], least: float = LEAST) -> index.Mixed:

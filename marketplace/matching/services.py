@@ -98,7 +98,7 @@ def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int, *, sha
         "relaxed": narrowed.relaxed,
         "by_labels": requirement.rkme.labels is not None,
         "singles": singles,
-        "mixture": mixing.mixture(requirement, space, narrowed, hits=hits),
+        "mixture": mixing.mixture(requirement, space, narrowed, hits=hits, versions=versions),
         "advice": [sentence % values for sentence, values in advice],
         "advice_parts": advice,
     }

@@ -50,8 +50,9 @@ class Site:
         )
         self.manage("shell", "-c", make)
 
-    def start_web(self) -> None:
-        self._web = self._start("web", "uvicorn", "marketplace.asgi:application", "--port", str(self.port), "--log-level", "warning")
+    def start_web(self, processes: int = 1) -> None:
+        several = ("--workers", str(processes)) if processes > 1 else ()
+        self._web = self._start("web", "uvicorn", "marketplace.asgi:application", "--port", str(self.port), "--log-level", "warning", "--no-access-log", *several)
         wait(lambda: self._web.poll() is None and _answers(f"{self.url}/health/live"), 180, lambda: self.log("web"))
 
     def start_worker(self, concurrency: int = 1) -> subprocess.Popen:

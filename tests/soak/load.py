@@ -8,6 +8,7 @@ Exits 1 where an answer was a 5xx (but a 503 that says so), reads took longer th
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import threading
 from pathlib import Path
 
 from tests.journeys import models
-from tests.soak.market import Market, light_market
+from tests.soak.market import Market, children, light_market
 
 # Each of wrk's threads has a Lua of its own: numbers come together at the end, as globals of the threads.
 SCRIPT = """
@@ -59,13 +60,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--think", type=float, default=5.0, help="seconds, in the mean")
     parser.add_argument("--services", choices=("none", "redis"), default="none")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of the web, as deploy/ starts several")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is needed: apt install wrk")
-    with light_market(asked.services, concurrency=1, MOORAGE_UPLOADS_UNFINISHED="1000000", MOORAGE_UPLOAD_MB_EACH="100000") as market:
+    with light_market(asked.services, concurrency=1, processes=asked.processes, MOORAGE_UPLOADS_UNFINISHED="1000000", MOORAGE_UPLOAD_MB_EACH="100000") as market:
         found = _run(market, asked.clients, asked.seconds, asked.think)
     good = found["broken"] == found["refused"] == 0 and found["p95_ms"] <= 500 and found["p99_ms"] <= 1500 and found["grown"] < 0.1
-    print(json.dumps({"clients": asked.clients, "think_s": asked.think, "services": asked.services} | found | {"good": good}))
+    print(json.dumps({"clients": asked.clients, "think_s": asked.think, "processes": asked.processes, "services": asked.services} | found | {"good": good}))
     return 0 if good else 1
 
 
@@ -95,11 +97,17 @@ def _run(market: Market, clients: int, seconds: int, think: float) -> dict:
 
 
 def _weigh(pid: int, memory: list[float], over: threading.Event) -> None:
+    """Megabytes of the web's processes together, each second."""
     while not over.wait(1):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                memory.append(int(line.split()[1]) / 1024)
+        memory.append(sum(_resident(one) for one in [pid, *children(pid)]))
 
+
+def _resident(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Market:
 
 
 @contextmanager
-def light_market(kind: str, *, concurrency: int = 4, real: bool = False, **settings: str) -> Iterator[Market]:
+def light_market(kind: str, *, concurrency: int = 4, real: bool = False, processes: int = 1, **settings: str) -> Iterator[Market]:
     """A running market on "none" (SQLite, files), "redis" or "rabbitmq" (both with PostgreSQL); Django of this process is set up for its database."""
     os.environ.update(SERVICES[kind])
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
@@ -51,7 +51,7 @@ def light_market(kind: str, *, concurrency: int = 4, real: bool = False, **setti
             import django
 
             django.setup()
-            site.start_web()
+            site.start_web(processes)
             site.start_worker(concurrency=concurrency)
             yield Market(site, concurrency)
             from django.db import connections
