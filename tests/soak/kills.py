@@ -26,6 +26,7 @@ import httpx2
 
 from tests.soak.market import LEASE_S, SERVICES, Market, again, children, light_market, unsettled
 
+CONCURRENCY = 4
 OPEN = 24  # jobs that wait or run while we kill
 KINDS = {"child": 73, "worker": 5, "web": 2, "database": 20}  # of a hundred
 
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    with light_market(asked.services, real=asked.real, MOORAGE_JOB_MAX_ATTEMPTS="200") as market:
+    with light_market(asked.services, concurrency=CONCURRENCY, real=asked.real, MOORAGE_JOB_MAX_ATTEMPTS="200") as market:
         found = Soak(market, asked.kills, asked.minutes, random.Random(asked.seed)).run()
         if found["unfinished"]:
             print(market.site.log("worker"), file=sys.stderr)
@@ -118,7 +119,7 @@ class Soak:
         kinds = dict(KINDS) if self.site.env.get("MOORAGE_DATABASE_URL") else {**KINDS, "database": 0}
         kind = self.chance.choices(list(kinds), list(kinds.values()))[0]
         if kind == "child":
-            # A worker that is still starting has none: whoever killed it instead would keep a slow machine without a worker, and measure that.
+            # Celery ends where a child dies while its pool is starting: whoever killed children then would keep the market without a worker, and measure that.
             with contextlib.suppress(ProcessLookupError):  # it ended by itself
                 os.kill(self.chance.choice(self._pool()), signal.SIGKILL)
         elif kind == "web":
@@ -128,15 +129,15 @@ class Soak:
             _cut()
         else:
             self.site.kill_worker()
-            self.site.start_worker(concurrency=4)
+            self.site.start_worker(concurrency=CONCURRENCY)
         self.killed.append((time.time(), kind))
 
     def _pool(self) -> list[int]:
-        """The worker's children, once it has some."""
+        """The worker's children, once it has all of them."""
         until = time.monotonic() + 60
-        while not (pool := children(self.site.worker_pid)):
+        while len(pool := children(self.site.worker_pid)) < CONCURRENCY:
             if time.monotonic() > until:
-                raise AssertionError(f"the worker has no children after a minute:\n{self.site.log('worker')[-2000:]}")
+                raise AssertionError(f"the worker has not its children after a minute:\n{self.site.log('worker')[-2000:]}")
             self.market.revive()
             time.sleep(0.1)
         return pool
