@@ -43,8 +43,8 @@ def large(folder: Path, name: str, seed: int = 0) -> dict[str, Path]:
 
     frame = models.part(0.2, 0.9)
     config = {"inputs": models.space().d, "hidden": [1800, 1800], "outputs": 2}
-    torch.manual_seed(seed)
     files = models.write(folder, name, frame, "safetensors")
+    torch.manual_seed(seed)  # after that, for it sets a seed of its own: what the market has already is not sent again
     save_file({key: value.contiguous() for key, value in architectures.build("mlp", config).state_dict().items()}, files["model"])
     data = files["model"].read_bytes()
     manifest = json.loads(files["manifest"])
