@@ -94,7 +94,8 @@ class Supervisor:
         if host not in ("127.0.0.1", "localhost"):
             env.setdefault("MOORAGE_ALLOWED_HOSTS", "*")
         workers = str(max(1, min(4, os.cpu_count() or 1)))
-        web = ["uvicorn", "marketplace.asgi:application", "--host", host, "--port", str(self.port), "--log-level", "warning", "--no-access-log"]
+        web = ["uvicorn", "marketplace.asgi:application", "--host", host, "--port", str(self.port), "--log-level", "warning", "--no-access-log",
+               "--timeout-keep-alive", "75"]  # longer than a proxy keeps its own end (60 s): none is closed under a request
         worker = ["celery", "--quiet", "-A", "marketplace", "worker", "--concurrency", workers, "--loglevel", "info", "--without-mingle", "--without-gossip",
                   "--hostname", f"worker-{os.getpid()}@%h"]
         self.children = [Child("web", web, env, say, verbose), Child("worker", worker, env, say, verbose)]

@@ -52,7 +52,8 @@ class Site:
 
     def start_web(self, processes: int = 1) -> None:
         several = ("--workers", str(processes)) if processes > 1 else ()
-        self._web = self._start("web", "uvicorn", "marketplace.asgi:application", "--port", str(self.port), "--log-level", "warning", "--no-access-log", *several)
+        self._web = self._start("web", "uvicorn", "marketplace.asgi:application", "--port", str(self.port), "--log-level", "warning", "--no-access-log",
+                                "--timeout-keep-alive", "75", *several)
         wait(lambda: self._web.poll() is None and _answers(f"{self.url}/health/live"), 180, lambda: self.log("web"))
 
     def start_worker(self, concurrency: int = 1) -> subprocess.Popen:
