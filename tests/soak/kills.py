@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -27,6 +28,7 @@ import httpx2
 from tests.soak.market import LEASE_S, SERVICES, Market, again, children, light_market, unsettled
 
 CONCURRENCY = 4
+STARTING_S = 5  # from the start of a worker until its loop runs, well rounded
 OPEN = 24  # jobs that wait or run while we kill
 KINDS = {"child": 73, "worker": 5, "web": 2, "database": 20}  # of a hundred
 
@@ -133,9 +135,9 @@ class Soak:
         self.killed.append((time.time(), kind))
 
     def _pool(self) -> list[int]:
-        """The worker's children, once it has all of them."""
+        """The worker's children, once it has all of them and takes jobs."""
         until = time.monotonic() + 60
-        while len(pool := children(self.site.worker_pid)) < CONCURRENCY:
+        while len(pool := children(self.site.worker_pid)) < CONCURRENCY or time.time() - Path(f"/proc/{self.site.worker_pid}").stat().st_ctime < STARTING_S:
             if time.monotonic() > until:
                 raise AssertionError(f"the worker has not its children after a minute:\n{self.site.log('worker')[-2000:]}")
             self.market.revive()
