@@ -196,7 +196,7 @@ class SpaceIndex:
         """Write the whole index to a new folder; returns the SHA-256 of its table of contents, which holds the digest of every file.
 
         `generation` and `last` (the number of the last change it has seen) are for who brings it level again. The folder is written beside and
-        renamed, so it is whole or not there. What was removed is left out.
+        renamed, so it is whole or not there. What was removed is left out. SpecError("no-snapshot") where nothing can be written, and nothing is left of it.
         """
         with self._lock:
             if self._near is None or not self._near.is_local:
@@ -204,22 +204,30 @@ class SpaceIndex:
             # A name of its own: another process of this machine may be writing the same.
             draft = folder.with_name(f"{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
             draft.mkdir(parents=True)
-            kept = self._store.alive()
-            lengths = self._store.write(draft)
-            np.savez(draft / "axes.npz", near_mean=self._near_axes.mean, near_axes=self._near_axes.axes, pull_mean=self._pull_axes.mean, pull_axes=self._pull_axes.axes)
-            self._near.write(draft / "near.faiss", kept)
-            self._pull.write(draft / "pull.faiss", kept)
-            places = {int(number): place for place, number in enumerate(kept)} if self._store.extras else {}
-            (draft / "labels.json").write_text(json.dumps({str(places[n]): labels.to_json() for n, labels in self._store.extras.items()}, sort_keys=True))
-            contents = {
-                "format": SNAPSHOT, "space": self.space.id, "generation": generation, "last": last, "fitted": self._fitted,
-                "lengths": lengths, "files": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
-            }
-            data = json.dumps(contents, sort_keys=True).encode()
-            (draft / "contents.json").write_bytes(data)
-            shutil.rmtree(folder, ignore_errors=True)
-            draft.rename(folder)
-            return hashlib.sha256(data).hexdigest()
+            try:
+                return self._write(draft, folder, generation, last)
+            except (OSError, RuntimeError) as error:  # faiss says RuntimeError of a file that is not there
+                raise SpecError("no-snapshot", f"The index could not be written: {error}.", "The files that it was opened from may be gone: open the newest snapshot.") from error
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)  # renamed where all went well
+
+    def _write(self, draft: Path, folder: Path, generation: int, last: int) -> str:
+        kept = self._store.alive()
+        lengths = self._store.write(draft)
+        np.savez(draft / "axes.npz", near_mean=self._near_axes.mean, near_axes=self._near_axes.axes, pull_mean=self._pull_axes.mean, pull_axes=self._pull_axes.axes)
+        self._near.write(draft / "near.faiss", kept)
+        self._pull.write(draft / "pull.faiss", kept)
+        places = {int(number): place for place, number in enumerate(kept)} if self._store.extras else {}
+        (draft / "labels.json").write_text(json.dumps({str(places[n]): labels.to_json() for n, labels in self._store.extras.items()}, sort_keys=True))
+        contents = {
+            "format": SNAPSHOT, "space": self.space.id, "generation": generation, "last": last, "fitted": self._fitted,
+            "lengths": lengths, "files": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
+        }
+        data = json.dumps(contents, sort_keys=True).encode()
+        (draft / "contents.json").write_bytes(data)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return hashlib.sha256(data).hexdigest()
 
     @classmethod
     def open(cls, space: Space, folder: Path, sha256: str) -> tuple["SpaceIndex", int, int]:

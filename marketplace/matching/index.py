@@ -122,7 +122,11 @@ def _write(space_id: str, folder: Path) -> IndexSnapshot | None:
         # Never a generation that stands: a process may have opened it, and until the row says otherwise it is the one in use.
         held = IndexSnapshot.objects.filter(space_id=space_id, host=socket.gethostname()).values_list("generation", flat=True).first() or 0
         generation = max(indexed.generation, held, *(int(old.name) for old in folder.iterdir() if old.name.isdecimal()), 0) + 1
-        sha256 = indexed.index.snapshot(folder / f"{generation}", generation=generation, last=indexed.last)
+        try:
+            sha256 = indexed.index.snapshot(folder / f"{generation}", generation=generation, last=indexed.last)
+        except specs.SpecError as error:  # such as when another process has replaced the generation that this one reads
+            log.warning("no snapshot of the space %s: %s", space_id, error)
+            return None
         row, _ = IndexSnapshot.objects.update_or_create(
             space_id=space_id, host=socket.gethostname(), defaults={"generation": generation, "sha256": sha256, "last_change": indexed.last, "size": len(indexed.index)},
         )

@@ -1,5 +1,6 @@
 """Snapshots of an index: whole or not there, verified to the last bit, searched as what they were taken of."""
 
+import shutil
 from uuid import uuid4
 
 import numpy as np
@@ -116,3 +117,13 @@ def test_a_specification_of_another_space_is_not_searched_for(space, index):
     for ask in (index.search, index.mixture):
         with pytest.raises(SpecError, match="stands in another"):
             ask(other)
+
+
+def test_an_index_whose_files_another_process_took_away_is_not_written_and_nothing_is_left(space, index, tmp_path):
+    digest = index.snapshot(tmp_path / "1", generation=1, last=41)
+    opened, *_ = SpaceIndex.open(space, tmp_path / "1", digest)
+    shutil.rmtree(tmp_path / "1")
+    with pytest.raises(SpecError) as refused:
+        opened.snapshot(tmp_path / "2", generation=2, last=41)
+    assert refused.value.code == "no-snapshot" and list(tmp_path.iterdir()) == []
+    assert same(index, opened, clouds(space, 1, 9)[0])  # what is mapped stays

@@ -1,5 +1,7 @@
 """The index of one process: filled before the first search where that is wished, level with the change log, thrown away at will."""
 
+import shutil
+
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
@@ -88,6 +90,21 @@ def test_a_damaged_snapshot_is_not_used_and_the_index_is_built_anew(alice, tmp_p
     index.forget()
     found = match(user=alice, specification=requirement(space, table(rng)))
     assert [single["reference"] for single in found.result["singles"]] == ["alice/flats@1.0.0"] and "points.bin is not as it was written" in caplog.text
+
+
+@pytest.mark.django_db
+def test_no_snapshot_is_no_error_where_another_process_replaced_what_this_one_reads(alice, tmp_path, settings, caplog):
+    settings.HOME = tmp_path
+    space, rng = homes(), np.random.default_rng(0)
+    offered(alice, "flats", space, table(rng))
+    row = index.snapshot(space.id)
+    index.forget()
+    asked = requirement(space, table(rng))
+    match(user=alice, specification=asked, filters={})  # opens it
+    shutil.rmtree(index._folder(space.id) / str(row.generation))
+    assert index.snapshot(space.id) is None and "could not be written" in caplog.text
+    assert [path.name for path in index._folder(space.id).iterdir()] == ["lock"]
+    assert match(user=alice, specification=asked, filters={}).result["singles"]
 
 
 @pytest.mark.django_db
