@@ -62,6 +62,11 @@ def _run(job_id: UUID) -> None:
         except WrongState:
             log.warning("job %s was lost to another worker; this attempt leaves nothing", job.pk)
             return
+        except (OperationalError, InterfaceError):
+            # No fault of the job's. Its lease ends with this attempt's heartbeat, and the reaper gives it to another, three times at most.
+            log.warning("job %s: the database went away in the middle; it is tried again", job.pk, exc_info=True)
+            connection.close()
+            return
         except Exception as error:  # the edge of the process: whatever it was, the row must say so
             _end_badly(job, token, watch, error)
     log.info("job %s: %s", job.pk, job.status)

@@ -1,10 +1,13 @@
+import contextlib
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.db import utils as errors
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from marketplace.jobs import tasks
+from marketplace.jobs import tasks, worker
 from marketplace.jobs.models import ReuseJob
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +60,21 @@ def test_a_broker_that_is_down_loses_nothing(job, monkeypatch):
     tasks.ring(job.pk)
     job.refresh_from_db()
     assert job.status == "queued"
+
+
+@pytest.mark.parametrize("error", [errors.OperationalError("terminating connection"), errors.InterfaceError("the connection is closed")], ids=["cut", "closed"])
+def test_a_database_that_goes_away_in_the_middle_is_no_fault_of_the_job(job, doorbells, monkeypatch, error):
+    def cut(*_):
+        raise error
+
+    closed = []
+    monkeypatch.setattr(worker, "_attempt", cut)
+    monkeypatch.setattr(worker, "Watch", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(worker, "connection", SimpleNamespace(close=lambda: closed.append(1)))  # the test's own stays open
+    worker.run(job.pk)
+    job.refresh_from_db()
+    assert job.status == "running" and closed == [1] and doorbells == []
+    age(job, lease_until=1)
+    tasks.reap()
+    job.refresh_from_db()
+    assert (job.status, job.attempts, doorbells) == ("queued", 1, [str(job.pk)])
