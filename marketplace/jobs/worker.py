@@ -38,6 +38,7 @@ from reuse.weights import statistics
 from storage import ArtifactDamaged, ArtifactMissing
 
 log = logging.getLogger(__name__)
+NO_DATABASE = (OperationalError, InterfaceError)  # away, or the connection was cut
 MAX_HEADER = 64 << 20  # of a checkpoint
 
 
@@ -62,10 +63,8 @@ def _run(job_id: UUID) -> None:
         except WrongState:
             log.warning("job %s was lost to another worker; this attempt leaves nothing", job.pk)
             return
-        except (OperationalError, InterfaceError):
-            # No fault of the job's. Its lease ends with this attempt's heartbeat, and the reaper gives it to another, three times at most.
-            log.warning("job %s: the database went away in the middle; it is tried again", job.pk, exc_info=True)
-            connection.close()
+        except NO_DATABASE:
+            _leave_to_the_reaper(f"job {job.pk}")
             return
         except Exception as error:  # the edge of the process: whatever it was, the row must say so
             _end_badly(job, token, watch, error)
@@ -89,15 +88,24 @@ def run_trial(trial_id: UUID) -> None:
                 with tempfile.TemporaryDirectory(prefix="moorage-trial-") as folder:
                     answer, output = _tried(trial, Path(folder))
                 _finish_trial(trial, token, answer, output)
-            except WrongState:
+            except (WrongState, *NO_DATABASE):
                 raise
             except Exception as error:  # the edge of the process: whatever it was, the row must say so
                 trial.fail(token, _told(error, f"trial {trial.pk}"))
     except WrongState:
         log.warning("trial %s was lost to another worker; this attempt leaves nothing", trial.pk)
         return
+    except NO_DATABASE:
+        _leave_to_the_reaper(f"trial {trial.pk}")
+        return
     trying.forget(sent)
     log.info("trial %s: %s", trial.pk, trial.state)
+
+
+def _leave_to_the_reaper(what: str) -> None:
+    """A database that went away is no fault of the work's: its lease ends with this attempt's heartbeat, and it is given to another, three times at most."""
+    log.warning("%s: the database went away in the middle; it is tried again", what, exc_info=True)
+    connection.close()
 
 
 def _tried(trial: Trial, folder: Path) -> tuple[dict, bytes | None]:
@@ -260,7 +268,7 @@ def _insist(write: Callable[[], None]) -> None:
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError):
+        except NO_DATABASE:
             if time.monotonic() > until:
                 raise
             log.warning("the database did not take the end of a job; it is written again", exc_info=True)

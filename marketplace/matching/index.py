@@ -198,12 +198,11 @@ def _catch_up(space_id: str, indexed: Indexed) -> None:
     changes = Change.objects.filter(space_id=space_id, id__gt=max(0, indexed.last - LOOK_BACK)).values_list("id", "version__learnware_id")
 
     def unread() -> list[tuple[int, UUID | None]]:
-        return [row for row in changes if row[0] not in indexed.applied]
+        return [row for row in changes.all() if row[0] not in indexed.applied]  # asked anew each time
 
     # Most searches find nothing new, and take no lock to find that: a transaction of SQLite is a writer's, and writers wait for one another.
     if indexed.is_filled and not unread():
         return
-    changes = changes.all()
     with transaction.atomic():  # the changes and the rows they speak of are read in one view
         fresh = unread()
         versions = Version.objects.latest().filter(space_id=space_id)

@@ -384,3 +384,23 @@ class TestApi:
         second = client.post(address, {"rows": ROWS}, format="json")
         assert second.status_code == 429 and int(second.headers["Retry-After"]) > 0
         cache.clear()
+
+
+def test_a_trial_whose_database_goes_away_waits_again(bob, version, bells, monkeypatch):
+    from types import SimpleNamespace
+
+    from django.db import OperationalError
+
+    def cut(*_):
+        raise OperationalError("terminating connection")
+
+    monkeypatch.setattr(worker, "_tried", cut)
+    monkeypatch.setattr(worker, "connection", SimpleNamespace(close=lambda: None))  # the test's own stays open
+    trial = ask(version, bob)
+    worker.run_trial(trial.pk)
+    trial.refresh_from_db()
+    assert trial.state == "running" and not trial.error
+    Trial.objects.filter(pk=trial.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    tasks.reap()
+    trial.refresh_from_db()
+    assert trial.state == "waiting"
