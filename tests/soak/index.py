@@ -24,6 +24,8 @@ import numpy as np
 from tests.soak.market_rows import rows_market
 
 LEARNWARES = 120
+# A writer is forked from a process that has all of this imported: it is killed within its work, not within its imports.
+READY = ["marketplace.wsgi", "marketplace.matching.index", "marketplace.catalog.services", "tests.marketplace.rows", "faiss"]
 
 
 def main() -> int:
@@ -86,10 +88,13 @@ def _exact() -> list[Any]:
     return answers
 
 
-def _write_for_ever() -> None:
-    import django
+def _processes() -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(READY)
+    return context
 
-    django.setup()
+
+def _write_for_ever() -> None:
     from marketplace.matching import index
 
     while True:
@@ -100,7 +105,7 @@ def _kills(home: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     from marketplace.matching import index
     from marketplace.matching.models import IndexSnapshot
 
-    wanted, wrong, context = _exact(), 0, multiprocessing.get_context("spawn")
+    wanted, wrong, context = _exact(), 0, _processes()
     opened = 0
     for _ in range(kills):
         writer = context.Process(target=_write_for_ever)
@@ -145,9 +150,6 @@ def _corrupted(home: Path, many: int, chance: random.Random) -> dict[str, Any]:
 
 
 def _watch(asked: Any, seen: Any, over: Any) -> None:
-    import django
-
-    django.setup()
     from marketplace.matching import index
 
     held: set[str] = set()
@@ -164,7 +166,7 @@ def _fresh(changes: int) -> dict[str, Any]:
     from marketplace.catalog import services
     from tests.marketplace.rows import homes, offered, table
 
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     seen, over = context.Queue(), context.Event()
     watchers = [context.Process(target=_watch, args=(None, seen, over)) for _ in range(4)]
     [watcher.start() for watcher in watchers]
@@ -201,17 +203,16 @@ def _churn(searches: int, chance: random.Random) -> dict[str, Any]:
 
     bob, document = User.objects.get(username="bob"), requirement(homes(), table(np.random.default_rng(5), 2.0))
     names, shown = list(Learnware.objects.values_list("pk", flat=True)), 0
+    references = {version.pk: version.reference for version in Version.objects.whole()}
     for number in range(searches):
         some = chance.sample(names, 3)
         if number % 2:
             Learnware.objects.filter(pk__in=some).update(visibility=chance.choice(["public", "private"]))
         else:
             Version.objects.filter(learnware__in=some).update(status=chance.choice(["usable", "withdrawn"]))
-        answer = services.match(user=bob, specification=document, filters={}).result
-        text = json.dumps(answer)
+        text = json.dumps(services.match(user=bob, specification=document, filters={}).result)
         hidden = set(Version.objects.filter(learnware__visibility="private").values_list("id", flat=True)) | set(Version.objects.exclude(status="usable").values_list("id", flat=True))
-        references = {version.reference for version in Version.objects.whole().filter(pk__in=hidden)}
-        shown += sum(f'"{reference}"' in text for reference in references)
+        shown += sum(f'"{references[version]}"' in text for version in hidden)
     return {"searches": searches, "hidden_shown": shown}
 
 
