@@ -58,11 +58,17 @@ class Site:
 
     def start_worker(self, concurrency: int = 1) -> subprocess.Popen:
         # A session of its own: what a test kills is this worker and nothing beside it.
+        self._worker_name = f"worker-{time.time_ns()}@localhost"
         self._worker = self._start(
             "worker", "celery", "-A", self.app, "worker", "--concurrency", str(concurrency), "--loglevel", "info",
-            "--without-mingle", "--without-gossip", "--hostname", f"worker-{time.time_ns()}@localhost",
+            "--without-mingle", "--without-gossip", "--hostname", self._worker_name,
         )
         return self._worker
+
+    @property
+    def worker_is_ready(self) -> bool:
+        """It has said so in its log: from about then on it takes jobs."""
+        return f"{self._worker_name} ready." in (self.home / "worker.log").read_text(errors="replace")
 
     @property
     def worker_pid(self) -> int:

@@ -20,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -28,7 +27,7 @@ import httpx2
 from tests.soak.market import LEASE_S, SERVICES, Market, again, children, light_market, unsettled
 
 CONCURRENCY = 4
-STARTING_S = 5  # from the start of a worker until its loop runs, well rounded
+STARTING_S = 2  # from the word of a worker that it is ready until its loop runs, well rounded
 OPEN = 24  # jobs that wait or run while we kill
 KINDS = {"child": 73, "worker": 5, "web": 2, "database": 20}  # of a hundred
 
@@ -57,6 +56,7 @@ class Soak:
         self.killed: list[tuple[float, str]] = []
         self.promised: list[str] = []  # ids that the market answered with 202
         self.over = threading.Event()
+        self.ready_pid = 0
 
     def run(self) -> dict[str, Any]:
         from marketplace.accounts.models import Notification
@@ -137,12 +137,18 @@ class Soak:
     def _pool(self) -> list[int]:
         """The worker's children, once it has all of them and takes jobs."""
         until = time.monotonic() + 60
-        while len(pool := children(self.site.worker_pid)) < CONCURRENCY or time.time() - Path(f"/proc/{self.site.worker_pid}").stat().st_ctime < STARTING_S:
+        while len(pool := children(self.site.worker_pid)) < CONCURRENCY or not self._is_ready():
             if time.monotonic() > until:
                 raise AssertionError(f"the worker has not its children after a minute:\n{self.site.log('worker')[-2000:]}")
             self.market.revive()
             time.sleep(0.1)
         return pool
+
+    def _is_ready(self) -> bool:
+        if self.ready_pid != self.site.worker_pid and self.site.worker_is_ready:
+            time.sleep(STARTING_S)
+            self.ready_pid = self.site.worker_pid
+        return self.ready_pid == self.site.worker_pid
 
     def _slowest(self, jobs: list[Any]) -> float:
         """Seconds from the last kill that can have hit an attempt until the job was queued again, at most."""
