@@ -11,7 +11,7 @@ warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronou
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 django.setup(set_prefix=False)
 
-from marketplace.streaming import Handler  # noqa: E402 - the settings are read only now
+from marketplace.serving import Handler  # noqa: E402 - the settings are read only now
 
 application = Handler()
 

@@ -25,6 +25,7 @@ class Failing(NamedTuple):
 NO_SPACE = Failing(507, "no-space", "The market has no room left to keep this.", "The operators have been told; try again later.", 300)
 STORE = Failing(503, "store-fails", "The market's disk or store does not answer as it should.", "The operators have been told; try again later.", 30)
 DAMAGED = Failing(503, "artifact-damaged", "The file is missing or damaged in the store.", "The operators have been told; try again later.", 300)
+BUSY = Failing(503, "too-busy", "More is asked of the market at this moment than it can answer.", "Try again in a few seconds.", 5)
 DATABASE = Failing(503, "database-busy", "The database did not answer in time.", "Try again in a moment.", 2)
 
 

@@ -14,7 +14,8 @@ class StrictJson(parsers.BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: dict | None = None) -> Any:
+        most = settings.MAX_SPECIFICATION_BYTES
         try:
-            return strict_json.loads(stream.read(), most=settings.MAX_SPECIFICATION_BYTES, what="The body")
+            return strict_json.loads(stream.read(most + 1), most=most, what="The body", parts=strict_json.MAX_PARTS)
         except SpecError as error:
             raise exceptions.ParseError(error.message) from None

@@ -98,6 +98,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
         "PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000",
     }
+WEB_THREADS = env.number("MOORAGE_WEB_THREADS", 8)  # of one process; each holds a connection to the database while it is busy, and for a minute after
+WEB_QUEUE = env.number("MOORAGE_WEB_QUEUE", 200)  # requests of one process that may wait for a thread; beyond, 503
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache(env.text("MOORAGE_CACHE_URL", "database://"))}
 # What proposes neighbours: faiss: in each process, or a Milvus that several machines share.

@@ -6,13 +6,9 @@ that is sent in parts wants the opposite: who sends is known before a byte is ta
 
 import asyncio
 import contextvars
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.handlers.asgi import ASGIHandler
-
-STREAMED = re.compile(r"/api/v1/uploads/[0-9a-f-]{36}/?")
 SILENCE_S = 60
 
 
@@ -62,15 +58,3 @@ class Arriving:
         if self._whole:
             self._over.set()
         return b"".join(parts)
-
-
-class Handler(ASGIHandler):
-    """Django's door, which hands the parts of uploads through."""
-
-    async def handle(self, scope: dict, receive: Any, send: Any) -> None:
-        if scope["method"] == "PATCH" and STREAMED.search(scope["path"]):
-            receive = Arriving(receive)
-        await super().handle(scope, receive, send)
-
-    async def read_body(self, receive: Any) -> Any:
-        return receive if isinstance(receive, Arriving) else await super().read_body(receive)

@@ -64,7 +64,7 @@ class Specification:
     @classmethod
     def from_bytes(cls, data: bytes) -> "Specification":
         """Read and check everything; raises SpecError with a reason code for whatever is wrong."""
-        document = strict_json.loads(data, most=MAX_BYTES, what="A specification")
+        document = strict_json.loads(data, most=MAX_BYTES, what="A specification", parts=strict_json.MAX_PARTS)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise SpecError("wrong-format", f"A specification must be an object of format {FORMAT!r}.",
                             "Make one with: moorage describe data.csv -o task.json")

@@ -8,15 +8,21 @@ from specs.checks import SpecError
 
 MAX_DEPTH = 32
 MAX_WHOLE = 1 << 64  # whole numbers beyond raise OverflowError wherever they are used as numbers
+MAX_PARTS = 500_000  # of a document that anybody may send
+LIST = 10  # an empty list or object takes some ten times the memory of a number, and of its own bytes some hundred times
 
 
-def loads(data: bytes, *, most: int, what: str, depth: int = MAX_DEPTH) -> Any:
+def loads(data: bytes, *, most: int, what: str, depth: int = MAX_DEPTH, parts: int | None = None) -> Any:
     """Parse JSON bytes: at most `most` bytes, no duplicate keys, no NaN or Infinity, no number beyond 2**64, `depth` at most, no NUL or surrogates.
 
+    With `parts`, at most so many commas, lists and objects, of which a list and an object count ten: 32 MB of `{"a":{}},` would be a gigabyte of dictionaries otherwise.
     Raises SpecError with a reason code.
     """
     if len(data) > most:
         raise SpecError("too-large", f"{what} must be at most {most:,} bytes; got {len(data):,}.")
+    if parts is not None and (came := data.count(b",") + LIST * (data.count(b"{") + data.count(b"["))) > parts:
+        raise SpecError("too-many-values", f"{what} may hold {parts:,} commas, lists and objects (a list or an object counts {LIST}); it holds {came:,}.",
+                        "Send large arrays as their format says (a specification's numbers are base64), and tables as CSV.")
 
     def constant(name: str) -> Any:
         raise ValueError(f"it holds {name}")
