@@ -1,6 +1,7 @@
 """Settings come from the environment; a wrong value fails at start and names itself."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -27,6 +28,14 @@ def number(name: str, default: int, *, least: int = 1) -> int:
     if not came.isdigit() or int(came) < least:
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}; got {came!r}.")
     return int(came)
+
+
+def rate(name: str, default: str) -> str:
+    """So many a second, minute, hour or day: 60/min."""
+    came = text(name, default)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(s|sec|m|min|h|hour|d|day)", came):
+        raise ImproperlyConfigured(f"{name} must be a number, a slash and s, min, hour or day, such as 60/min; got {came!r}.")
+    return came
 
 
 def names(name: str, default: str) -> list[str]:

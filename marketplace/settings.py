@@ -101,7 +101,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 WEB_THREADS = env.number("MOORAGE_WEB_THREADS", 8)  # of one process; each holds a connection to the database while it is busy, and for a minute after
 WEB_QUEUE = env.number("MOORAGE_WEB_QUEUE", 200)  # requests of one process that may wait for a thread; beyond, 503
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": env.cache(env.text("MOORAGE_CACHE_URL", "database://"))}
+CACHES = {
+    "default": env.cache(env.text("MOORAGE_CACHE_URL", "database://")),
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "process", "OPTIONS": {"MAX_ENTRIES": 20_000}},  # what each process counts for itself
+}
 # What proposes neighbours: faiss: in each process, or a Milvus that several machines share.
 INDEX_URL = env.url("MOORAGE_INDEX_URL", "faiss:", schemes={"faiss", "milvus"})
 STORAGE_URL = env.url("MOORAGE_STORAGE_URL", f"file://{HOME}/storage", schemes={"file", "s3"})
@@ -192,6 +195,9 @@ UPLOAD_HOURS = env.number("MOORAGE_UPLOAD_HOURS", 24)  # after its last byte an 
 DRAFTS_EACH = env.number("MOORAGE_DRAFTS_EACH", 50)
 DRAFT_DAYS = env.number("MOORAGE_DRAFT_DAYS", 30)
 MATCH_DAYS = env.number("MOORAGE_MATCH_DAYS", 90)  # a search that nobody signed in for is kept so long
+MATCH_BYTES = env.number("MOORAGE_MATCH_GB", 5) * 2**30  # and all of them together may take so much
+SEARCHED_BYTES_HOUR = env.number("MOORAGE_MATCH_MB_HOUR", 20) * 2**20  # of one address, within an hour
+RATE_SEARCHES = env.rate("MOORAGE_RATE_SEARCHES", "60/min")  # with data; of one person or address, and of one web process
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_SPECIFICATION_BYTES + 2**20
 FILE_UPLOAD_PERMISSIONS = 0o600
 

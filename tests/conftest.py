@@ -10,6 +10,8 @@ os.environ["MOORAGE_HOME"] = _home
 os.environ["MOORAGE_CACHE"] = f"{_home}/cache"  # of the client: nobody's own
 os.environ.setdefault("MOORAGE_CACHE_URL", "locmem://")
 os.environ.setdefault("MOORAGE_RATE_TOKENS", "1000/min")
+os.environ.setdefault("MOORAGE_RATE_SEARCHES", "100000/min")
+os.environ.setdefault("MOORAGE_MATCH_MB_HOUR", "100000")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -81,6 +83,15 @@ def api():
 @pytest.fixture
 def home() -> Path:
     return Path(_home)
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted():
+    """What a process counts for itself outlives a test's rows, and the next test's people have the same numbers."""
+    yield
+    from django.core.cache import caches
+
+    caches["process"].clear()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from marketplace.accounts.permissions import HasScope, ReadsOpenly
 from marketplace.catalog.models import Version
 from marketplace.errors import Refused
-from marketplace.matching import answers, board, services, wanting
+from marketplace.matching import answers, board, pacing, services, wanting
 from marketplace.matching.models import Match, Wanted
 from marketplace.matching.serializers import Asked, Closing, MatchAnswer, MatchRequest, WantedDetail, WantedPage, WantedRow
 from marketplace.rest import Page
@@ -37,6 +37,7 @@ class MatchList(APIView):
         """Find what fits a requirement: ranked singles and the best mixture."""
         asked = MatchRequest(data=request.data)
         asked.is_valid(raise_exception=True)
+        pacing.insist(request, size=int(request.META.get("CONTENT_LENGTH") or 0))
         row = services.match(user=request.user, **asked.validated_data)
         return Response(MatchAnswer(row).data, status=status.HTTP_201_CREATED, headers={"Location": row.get_absolute_url()})
 

@@ -2,10 +2,13 @@
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Sum
 from django.utils import timezone
 
+from marketplace.catalog.models import Artifact
 from marketplace.matching.models import Match
 
 log = logging.getLogger(__name__)
@@ -18,15 +21,33 @@ def kept_until(row: Match) -> datetime | None:
 
 
 def prune() -> int:
-    """Delete the anonymous matches that are too old and that no job was made of; returns how many. The sweeper takes their bytes."""
-    old = Match.objects.filter(owner=None, created__lt=timezone.now() - timedelta(days=settings.MATCH_DAYS), jobs=None).order_by("created")
+    """Delete the anonymous matches that no job was made of and that are too old, and the oldest where all of them take too much; returns how many. The sweeper takes their bytes."""
+    nobodys = Match.objects.filter(owner=None, jobs=None).order_by("created")
     count = 0
-    while some := list(old.values_list("pk", flat=True)[:AT_ONCE]):
-        # Asked again as they go: a job may have been made of one since.
-        gone = Match.objects.filter(pk__in=some, jobs=None).delete()[0]
-        count += gone
-        if not gone:
+    while some := list(nobodys.filter(created__lt=timezone.now() - timedelta(days=settings.MATCH_DAYS)).values_list("pk", flat=True)[:AT_ONCE]):
+        if not (gone := _delete(some)):
             break
+        count += gone
+    while (over := _taken() - settings.MATCH_BYTES) > 0:
+        oldest, some = nobodys.values_list("pk", "specification__size")[:AT_ONCE], []
+        for pk, size in oldest:
+            some.append(pk)
+            over -= size
+            if over <= 0:
+                break
+        if not (gone := _delete(some)):
+            break
+        count += gone
     if count:
         log.info("pruned %s matches that nobody signed in for", count)
     return count
+
+
+def _delete(some: list[UUID]) -> int:
+    """Asked again as they go: a job may have been made of one since."""
+    return Match.objects.filter(pk__in=some, jobs=None).delete()[0]
+
+
+def _taken() -> int:
+    """Bytes that requirements of nobody's searches take in the store."""
+    return Artifact.objects.filter(pk__in=Match.objects.filter(owner=None, jobs=None).values("specification")).aggregate(n=Sum("size"))["n"] or 0

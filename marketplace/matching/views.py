@@ -14,7 +14,7 @@ import specs
 import storage
 from marketplace.catalog import showing
 from marketplace.catalog.models import Version
-from marketplace.matching import answers, asking, forms, pruning, services, words
+from marketplace.matching import answers, asking, forms, pacing, pruning, services, words
 from marketplace.matching.models import Match
 from marketplace.rest import Refused
 
@@ -25,9 +25,9 @@ def match(request: HttpRequest) -> HttpResponse:
     refusal = None
     if request.method == "POST" and form.is_valid():
         try:
-            found = services.match(
-                user=request.user, specification=_specification(request, form.cleaned_data), filters=form.filters()
-            )
+            specification = _specification(request, form.cleaned_data)
+            pacing.insist(request, size=len(specification))
+            found = services.match(user=request.user, specification=specification, filters=form.filters())
         except (Refused, specs.SpecError, storage.ArtifactMissing) as error:
             refusal = error
             if getattr(error, "code", "") == "not-json":  # most often the table itself was taken for its outline
@@ -41,7 +41,7 @@ def match(request: HttpRequest) -> HttpResponse:
         "examples": _examples(request.user),
         "recent": Match.objects.filter(owner=request.user)[:5] if request.user.is_authenticated else [],
     }
-    return render(request, "matching/match.html", context, status=422 if wrong else 200)
+    return _paced(render(request, "matching/match.html", context, status=422 if wrong else 200), refusal)
 
 
 @require_GET
@@ -66,7 +66,7 @@ def match_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "methods": _methods(),
         "kept_until": pruning.kept_until(found),
     }
-    return render(request, "matching/match_detail.html", context, status=422 if refusal else 200)
+    return _paced(render(request, "matching/match_detail.html", context, status=422 if refusal else 200), refusal)
 
 
 @require_GET
@@ -75,13 +75,20 @@ def match_mixture(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _match(pk)
     asked, refusal = _asked(request, found)
     if refusal is not None:
-        return render(request, "components/_refusal.html", {"refusal": refusal}, status=422)
+        return _paced(render(request, "components/_refusal.html", {"refusal": refusal}, status=422), refusal)
     if not request.htmx:
         return redirect(found.get_absolute_url() + asked.query())
     context = answers.mixed(found, request.user, asked)
     context |= {"match": found, "asked": asked, "snippets": answers.snippets(request, found, context["snippet_members"]), "is_part": True}
     answer = render(request, "matching/_chosen.html", context)
     return push_url(answer, found.get_absolute_url() + asked.query())
+
+
+def _paced(response: HttpResponse, refusal: Exception | None) -> HttpResponse:
+    """With the status of a refusal that says to come again later."""
+    if getattr(refusal, "status", 0) == 429:
+        response.status_code, response["Retry-After"] = 429, str(refusal.retry_after)
+    return response
 
 
 def _match(pk: UUID) -> Match:
@@ -92,6 +99,8 @@ def _asked(request: HttpRequest, found: Match) -> tuple[asking.Asked, Refused | 
     """What the address asks for; where it makes no sense, the match as it was asked, and the refusal."""
     try:
         asked = asking.read(request.GET).tidied(found)
+        if asked.is_filtered or asked.is_chosen:
+            pacing.insist(request)
         asked.filtered(found).narrow(found, request.user)
     except Refused as refusal:
         return asking.Asked(), refusal

@@ -29,6 +29,8 @@ class Site:
             "MOORAGE_HOME": str(home),
             "MOORAGE_PUBLIC_URL": self.url,
             "MOORAGE_RATE_TOKENS": "10000/min",
+            "MOORAGE_RATE_SEARCHES": "1000000/min",
+            "MOORAGE_MATCH_MB_HOUR": "1000000",
             "MOORAGE_JOB_LEASE_S": "3",
             "MOORAGE_REAP_EVERY_S": "1",
             "OMP_NUM_THREADS": "1",

@@ -29,7 +29,7 @@ def main() -> int:
     own, forget = services.own()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         os.environ |= {"MOORAGE_HOME": str(Path(folder)), "DJANGO_SETTINGS_MODULE": "marketplace.settings", "MOORAGE_RATE_TOKENS": "1000000/min",
-                       "MOORAGE_RATE_DEVICE": "1000000/min", "MOORAGE_LOG_LEVEL": "CRITICAL", "MOORAGE_ALLOWED_HOSTS": "testserver"} | own
+                       "MOORAGE_RATE_DEVICE": "1000000/min", "MOORAGE_RATE_SEARCHES": "1000000/min", "MOORAGE_MATCH_MB_HOUR": "1000000", "MOORAGE_LOG_LEVEL": "CRITICAL", "MOORAGE_ALLOWED_HOSTS": "testserver"} | own
         try:
             found = soak(asked.examples, asked.seed, asked.only)
         finally:

@@ -1,0 +1,79 @@
+"""How often one may search, and how much of it is kept.
+
+A search with data costs the web some hundredths of a second, ten times as much at the limits of size, and needs no account. So each process counts who asks it: what is guarded is its own
+processor, and a row for each count would cost as much as some searches do.
+"""
+
+from contextlib import suppress
+from math import ceil
+
+from django.conf import settings
+from django.core.cache import caches
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from marketplace.accounts import origins
+from marketplace.accounts.models import User
+from marketplace.catalog import quota
+from marketplace.errors import Refused
+
+HOUR_S, MINUTE_S = 3600, 60
+BEYOND = 1.1  # times its room: so far an account's searches go on when it is full
+
+
+class SearchRate(SimpleRateThrottle):
+    """So many searches a minute, for each person, and for each address of somebody who is not signed in."""
+
+    scope = "searches"
+    cache = caches["process"]
+
+    def get_rate(self) -> str:
+        return settings.RATE_SEARCHES
+
+    def get_cache_key(self, request: HttpRequest | Request, view: object) -> str:
+        return f"searches-{_who(request)}"
+
+
+def insist(request: HttpRequest | Request, *, size: int = 0) -> None:
+    """Refused where whoever asks has searched too often, or where this requirement of `size` bytes is more than is kept for them."""
+    rate = SearchRate()
+    if not rate.allow_request(request, None):
+        wait = max(1, ceil(rate.wait() or 1))
+        raise Refused("too-many-searches", f"At most {rate.num_requests} searches a minute.", hint=f"Wait {wait} seconds, then search again.", status=429, retry_after=wait)
+    if size and request.user.is_authenticated:
+        _insist_on_room(request.user, size)
+    elif size:
+        _insist_on_bytes(origins.address_of(request), size)
+
+
+def _insist_on_bytes(address: str, size: int) -> None:
+    """What nobody signed in for is kept for months, and in nobody's room."""
+    key, most = f"searched-{address}", settings.SEARCHED_BYTES_HOUR
+    if caches["process"].get(key, 0) + size > most:
+        raise Refused("too-much-searched", f"Without an account, requirements of {most >> 20} MB within an hour are taken.", hint="Sign in, wait an hour, or describe your data with fewer points.",
+                      status=429, retry_after=HOUR_S)
+    _add(key, size, HOUR_S)
+
+
+def _insist_on_room(account: User, size: int) -> None:
+    """A full room stops offers and jobs at once, searches a little later. It is counted once a minute, for a search is quicker than the count."""
+    key, limit = f"room-{account.pk}", quota.limit(account)
+    taken = caches["process"].get(key)
+    if taken is None:
+        taken = quota.room(account).taken
+        _add(key, taken, MINUTE_S)
+    if taken + size > BEYOND * limit:
+        raise Refused("over-quota", "Your room in this market is full, and your searches are kept in it too.", hint="Ask who runs this market for more room, or search without signing in.", status=507)
+    _add(key, size, MINUTE_S)
+
+
+def _add(key: str, size: int, seconds: int) -> None:
+    """To a sum that is forgotten so many seconds after it began."""
+    caches["process"].add(key, 0, seconds)
+    with suppress(ValueError):  # it has just been forgotten
+        caches["process"].incr(key, size)
+
+
+def _who(request: HttpRequest | Request) -> str:
+    return f"user-{request.user.pk}" if request.user.is_authenticated else f"address-{origins.address_of(request)}"
