@@ -11,6 +11,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Collection, Sequence
+from math import isclose
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -263,7 +264,7 @@ class SpaceIndex:
 
     def _check(self, rkme: Rkme) -> None:
         space = self.space
-        if rkme.d != space.d or not np.isclose(rkme.sigma, space.sigma, rtol=1e-6) or (rkme.space_id and rkme.space_id != space.id):
+        if rkme.d != space.d or not isclose(rkme.sigma, space.sigma, rel_tol=1e-6) or (rkme.space_id and rkme.space_id != space.id):
             raise SpecError("other-space", f"This index holds specifications of the space {space.name!r} ({space.d} coordinates); this one stands in another.",
                             "Describe the data again in this space.")
 

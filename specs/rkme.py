@@ -6,6 +6,7 @@ Kernel Mean Embedding Specification", 2021 (arXiv:2001.07135).
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def same_frame(a: Rkme, b: Rkme) -> None:
             f"Only specifications of one space can be compared; got {a.space_id[:12]} and {b.space_id[:12]}.",
             "Describe the data again in the space of the other.",
         )
-    if a.d != b.d or not np.isclose(a.sigma, b.sigma, rtol=1e-6):
+    if a.d != b.d or not isclose(a.sigma, b.sigma, rel_tol=1e-6):
         raise SpecError(
             "other-space",
             f"Both must have the same coordinates and kernel; got d = {a.d}, sigma = {a.sigma:.6g} "
