@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -39,11 +40,14 @@ def main() -> int:
     parser.add_argument("--services", choices=SERVICES, default="none")
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="keep the workers' log here")
     asked = parser.parse_args()
     with light_market(asked.services, concurrency=CONCURRENCY, real=asked.real, MOORAGE_JOB_MAX_ATTEMPTS="200") as market:
         found = Soak(market, asked.kills, asked.minutes, random.Random(asked.seed)).run()
         if found["unfinished"]:
             print(market.site.log("worker"), file=sys.stderr)
+        if asked.log:
+            asked.log.write_bytes((market.site.home / "worker.log").read_bytes())
     print(json.dumps({"services": asked.services, "work": "real" if asked.real else "light"} | found))
     return 0 if found["lost"] == found["unfinished"] == found["failed"] == found["doubled"] == found["scratch_left"] == 0 and found["slowest_recovery_s"] <= LEASE_S + 30 else 1
 
@@ -157,8 +161,11 @@ class Soak:
             for entry in job.attempt_log:
                 if entry["reason"] == "worker lost":
                     began, ended = (datetime.fromisoformat(entry[key]).timestamp() for key in ("started", "ended"))
-                    hits = [at for at, _ in self.killed if began - 1 <= at <= ended]
-                    worst = max(worst, ended - min(hits)) if hits else worst
+                    hits = [(at, kind) for at, kind in self.killed if began - 1 <= at <= ended]
+                    if hits and ended - min(hits)[0] > LEASE_S + 30:
+                        said = ", ".join(f"{kind} after {at - began:.1f} s" for at, kind in hits)
+                        print(f"{job.pk}: began {entry['started']}, queued again after {ended - began:.1f} s; killed meanwhile: {said}", file=sys.stderr)
+                    worst = max(worst, ended - min(hits)[0]) if hits else worst
         return worst
 
     def _scratch_left(self) -> int:
