@@ -135,6 +135,7 @@ SESSION_COOKIE_AGE = env.number("MOORAGE_SESSION_DAYS", 14) * 86_400
 PASSWORD_RESET_TIMEOUT = env.number("MOORAGE_LINK_HOURS", 24) * 3_600  # how long a link in a mail works
 LOCKOUT_TRIES = env.number("MOORAGE_LOCKOUT_TRIES", 10)  # wrong passwords of one name from one address, or wrong codes of one person
 LOCKOUT_MINUTES = env.number("MOORAGE_LOCKOUT_MINUTES", 15)
+ACCOUNTS_PER_ADDRESS = env.number("MOORAGE_ACCOUNTS_PER_ADDRESS", 20)  # made one after another, until the address rests for as long
 STAFF_SECOND_FACTOR = env.flag("MOORAGE_STAFF_SECOND_FACTOR", SECURE)  # on where the market is reached over https
 vars().update(env.mail(env.text("MOORAGE_EMAIL_URL", "console:")))  # EMAIL_BACKEND, EMAIL_HOST, ...
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("MOORAGE_EMAIL_FROM", f"moorage@{urlsplit(PUBLIC_URL).hostname}")

@@ -1,4 +1,4 @@
-"""Tries that are counted: passwords, codes, letters asked for. Whoever is wrong too often waits.
+"""Tries that are counted: passwords, codes, letters asked for, accounts made. Whoever is wrong, or asks, too often waits.
 
 A row in the database, and not django-axes, because the same count guards passwords, codes of the second factor and mails, at the pages and at the
 API; because a try is counted before it is judged, by one conditional UPDATE, so that a hundred at once are no way around it; and because the rows
@@ -59,6 +59,11 @@ def count_letter(request: HttpRequest, address: str) -> None:
     """Refused (429) where too many letters were asked for, to one address or from one place; it makes no difference whether anybody has the address."""
     for limit in (Limit(_key("letter", address.lower()), LETTERS), Limit(_key("letter-from", origins.address_of(request)), LETTERS * FROM_ONE_ADDRESS)):
         _count(limit, "letters were asked for")
+
+
+def count_account(request: HttpRequest) -> None:
+    """Refused (429) where too many accounts were made from one address: each has room of its own in the store."""
+    _count(Limit(_key("account-from", origins.address_of(request)), settings.ACCOUNTS_PER_ADDRESS), "accounts were made from this address")
 
 
 def sweep() -> int:

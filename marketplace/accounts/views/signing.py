@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from marketplace import languages
-from marketplace.accounts import audit, factors, forms, mailing
+from marketplace.accounts import audit, factors, forms, guarding, mailing
 from marketplace.accounts.models import User
 from marketplace.accounts.views.answers import blame, refused, status
 from marketplace.errors import Refused
@@ -104,6 +104,13 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     form = forms.SignUp(request.POST or None)
     wanted = request.POST.get("next") or request.GET.get("next", "")
     if request.method == "POST" and form.is_valid():
+        try:
+            # The account first: who may make none should use up no letter of somebody else's address.
+            guarding.count_account(request)
+            if form.cleaned_data["email"]:
+                guarding.count_letter(request, form.cleaned_data["email"])
+        except Refused as refusal:
+            return refused(request, "accounts/sign_up.html", {"form": form, "next": wanted}, refusal)
         with transaction.atomic():
             form.instance.language = languages.current()
             user = form.save()

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.hashers import identify_hasher, make_password
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from marketplace.accounts import guarding
-from marketplace.accounts.models import ApiToken, Attempt, AuditEvent
+from marketplace.accounts.models import ApiToken, Attempt, AuditEvent, Letter
 from marketplace.errors import Refused
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +23,10 @@ def three_tries(settings):
 
 def sign_in(client, given, **headers):
     return client.post("/accounts/sign-in/", given, **headers)
+
+
+def sign_up(name, email="", **headers):
+    return Client().post("/accounts/sign-up/", {"username": name, "email": email, "password1": "a-quiet-harbour", "password2": "a-quiet-harbour"}, **headers)
 
 
 def test_who_is_wrong_too_often_waits_even_with_the_right_password(client, alice):
@@ -75,6 +79,30 @@ def test_what_is_written_into_a_header_is_no_address(client, alice, settings):
     assert sign_in(client, RIGHT, HTTP_X_FORWARDED_FOR="198.51.100.9").status_code == 429
     settings.BEHIND_PROXY = True  # then the last one is what the proxy saw
     assert sign_in(client, RIGHT, HTTP_X_FORWARDED_FOR="198.51.100.9, 203.0.113.5").status_code == 302
+
+
+def test_one_address_makes_no_accounts_without_end(db, settings, django_user_model):
+    settings.ACCOUNTS_PER_ADDRESS = 3
+    assert [sign_up(f"person-{n}").status_code for n in range(3)] == [302] * 3
+    answer = sign_up("person-3", "dora@example.org")
+    said = answer.content.decode()
+    assert answer.status_code == 429 and 0 < int(answer["Retry-After"]) <= 900 and "Too many accounts were made from this address: at most 3 within 15 minutes." in said
+    assert 'value="person-3"' in said and "a-quiet-harbour" not in said, "what was typed stays, but for the password"
+    assert django_user_model.objects.count() == 3 and sign_up("person-3", REMOTE_ADDR="192.0.2.7").status_code == 302
+    Attempt.objects.update(last=timezone.now() - timedelta(minutes=16))
+    assert sign_up("person-4").status_code == 302
+
+
+def test_a_form_that_is_wrong_makes_no_account_and_counts_for_none(db, settings):
+    settings.ACCOUNTS_PER_ADDRESS = 1
+    assert [sign_up("no name").status_code for _ in range(3)] == [422] * 3 and sign_up("dora").status_code == 302
+
+
+def test_signing_up_sends_no_letters_without_end(db, django_user_model):
+    found = [sign_up(f"person-{n}", "Dora@example.org" if n % 2 else "dora@example.org", REMOTE_ADDR=f"192.0.2.{n}") for n in range(guarding.LETTERS + 1)]
+    assert [answer.status_code for answer in found] == [302] * guarding.LETTERS + [429] and "Too many letters were asked for" in found[-1].content.decode()
+    assert Letter.objects.count() == django_user_model.objects.count() == guarding.LETTERS
+    assert sign_up("without-address").status_code == 302
 
 
 def test_rows_hold_neither_names_nor_addresses(client, alice):
