@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from rest_framework.throttling import SimpleRateThrottle
 
 import specs
+from marketplace.accounts import origins
 from marketplace.catalog import access, artifacts, showing
 from marketplace.catalog.models import Artifact, Version
 from marketplace.errors import Refused
@@ -43,7 +44,7 @@ class TrialRate(SimpleRateThrottle):
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         user = request.user
-        who = f"user-{user.pk}" if user and user.is_authenticated else f"address-{request.META.get('REMOTE_ADDR', '')}"
+        who = f"user-{user.pk}" if user and user.is_authenticated else f"address-{origins.address_of(request)}"
         return self.cache_format % {"scope": self.scope, "ident": who}
 
 

@@ -385,6 +385,20 @@ class TestApi:
         assert second.status_code == 429 and int(second.headers["Retry-After"]) > 0
         cache.clear()
 
+    def test_behind_a_proxy_strangers_are_counted_by_the_address_that_it_saw(self, client, version, bells, monkeypatch, settings):
+        from django.core.cache import cache
+
+        cache.clear()
+        settings.BEHIND_PROXY = True
+        monkeypatch.setattr(trying.TrialRate, "rate", "1/min")
+
+        def ask(forwarded):
+            return client.post("/learnwares/alice/at-0/1.0.0/try/", {}, HTTP_X_FORWARDED_FOR=forwarded).status_code
+
+        assert ask("203.0.113.5") != 429 and ask("203.0.113.6") != 429
+        assert ask("198.51.100.9, 203.0.113.5") == 429, "what stands before it the client wrote itself"
+        cache.clear()
+
 
 def test_a_trial_whose_database_goes_away_waits_again(bob, version, bells, monkeypatch):
     from types import SimpleNamespace
