@@ -52,6 +52,8 @@ def test_a_file_comes_whole_with_its_digest(api, catalog):
 @pytest.mark.parametrize(("range", "status", "length", "content_range"), [
     ("bytes=0-99", 206, 100, "bytes 0-99/5000"), ("bytes=4990-", 206, 10, "bytes 4990-4999/5000"), ("bytes=-10", 206, 10, "bytes 4990-4999/5000"),
     ("bytes=4990-9999", 206, 10, "bytes 4990-4999/5000"), ("bytes=5000-", 416, None, None), ("lines=1-2", 200, 5000, None),
+    (f"bytes=0-{'9' * 19}", 206, 5000, "bytes 0-4999/5000"), (f"bytes={'9' * 5000}-", 200, 5000, None), (f"bytes=0-{'9' * 5000}", 200, 5000, None), (f"bytes=-{'9' * 5000}", 200, 5000, None),
+    ("bytes=\u0661-\u0665", 200, 5000, None),
 ])
 def test_ranges(api, catalog, range, status, length, content_range):
     url = next(f["url"] for f in api().get("/api/v1/learnwares/bob/prices").json()["files"] if "model" in f["name"])
