@@ -106,7 +106,7 @@ class PathsInfo(Door):
         """Size and digest of those of the named files that are there."""
         found = services.repository(request.user, owner, name, revision)
         asked = request.data.getlist("paths") if isinstance(request.data, QueryDict) else request.data.get("paths", []) if isinstance(request.data, dict) else []
-        wanted = [asked] if isinstance(asked, str) else asked
+        wanted = asked if isinstance(asked, list) else [asked]
         return Response([found.files[path].of_tree() for path in wanted[:1_000] if isinstance(path, str) and path in found.files])
 
 

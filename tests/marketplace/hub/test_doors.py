@@ -1,6 +1,7 @@
 """The doors of the Hugging Face client: shapes, revisions, who may have what. The real client goes through them in tests/journeys/test_hub.py."""
 
 import hashlib
+import json
 from datetime import datetime
 
 import numpy as np
@@ -203,6 +204,16 @@ def test_paths_info_tells_of_those_that_are_there(api, flats):
     found = api().post("/api/models/alice/flats/paths-info/main", "paths=README.md&paths=none&expand=False", content_type="application/x-www-form-urlencoded").json()
     assert [row["path"] for row in found] == ["README.md"]
     assert api().post("/api/models/alice/flats/paths-info/main", {"paths": ["learnware.json", 7]}, format="json").json()[0]["path"] == "learnware.json"
+
+
+@pytest.mark.parametrize("sent", [{"paths": {"a": 1}}, {"paths": 5}, {"paths": None}, {"paths": [["README.md"], None, {}]}, {"paths": True}, {}, ["README.md"], 5, None, "README.md"])
+def test_paths_that_are_no_texts_name_no_file(api, flats, sent):
+    answer = api().generic("POST", "/api/models/alice/flats/paths-info/main", json.dumps(sent), content_type="application/json")
+    assert answer.status_code == 200 and answer.json() == []
+
+
+def test_one_path_may_come_as_a_text(api, flats):
+    assert [row["path"] for row in api().post("/api/models/alice/flats/paths-info/main", {"paths": "README.md"}, format="json").json()] == ["README.md"]
 
 
 def test_a_download_counts_once_and_a_rest_of_one_does_not(api, flats):
