@@ -65,13 +65,23 @@ def languages(name: str, default: str) -> list[tuple[str, str]]:
     return [(code, LANG_INFO[code]["name_local"]) for code in dict.fromkeys(codes)]
 
 
+def home(name: str, default: Path) -> Path:
+    """The folder where everything lies that has no URL. One that is not there yet is made for its owner alone; the mode of one that is there was somebody's choice."""
+    folder = Path(text(name, str(default))).resolve()
+    try:
+        # Shut even where sandboxes have uids of their own: their files are copied to a folder beside, and nothing of the home is shown to them (reuse/sandbox/launch.py).
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} must be a folder that can be written; {folder} is not ({error.strerror}).") from error
+    return folder
+
+
 def secret_key(home: Path) -> str:
     """The key from the environment, else one made once and kept in the home folder (0600)."""
     if given := text("MOORAGE_SECRET_KEY", ""):
         return given
     path = home / "secret.key"
     try:
-        home.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return path.read_text().strip()

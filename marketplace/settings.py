@@ -12,7 +12,7 @@ from marketplace import env
 from marketplace.matching.describing import shut_workers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-HOME = Path(env.text("MOORAGE_HOME", str(BASE_DIR / "var"))).resolve()
+HOME = env.home("MOORAGE_HOME", BASE_DIR / "var")
 
 DEBUG = env.flag("MOORAGE_DEBUG", False)
 SECRET_KEY = env.secret_key(HOME)

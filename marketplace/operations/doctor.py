@@ -41,7 +41,7 @@ def examine() -> Iterator[Finding]:
     """Every finding, as soon as it is made. A look that itself breaks is a finding too."""
     looks: list[tuple[str, Callable[[], Iterator[Finding] | Finding]]] = [
         ("database", _database), ("migrations", _migrations), ("broker", _broker), ("workers", _workers), ("queue", _queue), ("storage", _storage), ("disk", _disk),
-        ("index", _index), ("sandbox", _sandbox), ("clock", _clock), ("secrets", _secrets), ("settings", _settings), ("mail", _mail),
+        ("index", _index), ("sandbox", _sandbox), ("clock", _clock), ("home", _home), ("secrets", _secrets), ("settings", _settings), ("mail", _mail),
     ]
     for what, look in looks:
         try:
@@ -206,6 +206,13 @@ def _clock() -> Finding:
     if skew > SKEW_S:
         return Finding("clock", WARN, f"{skew:.1f} s off the database's", "Run an NTP client. Leases keep the database's time, so no job is lost by it.")
     return Finding("clock", OK, f"{skew:.2f} s off the database's")
+
+
+def _home() -> Finding:
+    mode = settings.HOME.stat().st_mode & 0o777
+    if mode & 0o077:
+        return Finding("home", WARN, f"{settings.HOME} is open to others (mode {mode:o}): a database made there may be theirs to read", f"Run: chmod 700 {settings.HOME}")
+    return Finding("home", OK, f"{settings.HOME} is its owner's alone")
 
 
 def _secrets() -> Iterator[Finding]:

@@ -19,7 +19,7 @@ def test_every_look_says_what_and_how_it_stands(capsys):
         call_command("doctor", "--json")
     said = json.loads(capsys.readouterr().out)
     states = {one["what"]: one["state"] for one in said["findings"]}
-    assert {"database", "migrations", "broker", "workers", "queue", "storage", "artifacts", "disk: home", "index", "sandbox", "clock", "secrets", "settings", "mail"} <= set(states)
+    assert {"database", "migrations", "broker", "workers", "queue", "storage", "artifacts", "disk: home", "index", "sandbox", "clock", "home", "secrets", "settings", "mail"} <= set(states)
     assert states["database"] == states["migrations"] == states["storage"] == states["index"] == "ok"
     assert all(one["do"] for one in said["findings"] if one["state"] == "fail")
 
@@ -39,6 +39,14 @@ def test_a_damaged_file_is_found_and_the_exit_code_says_so(alice, rng, capsys, s
 def test_a_store_that_takes_nothing_is_found(settings):
     settings.STORAGE_URL = "file:///proc/nowhere"
     assert found("storage").state == "fail"
+
+
+def test_a_home_that_others_may_enter_is_found(settings, tmp_path):
+    settings.HOME = tmp_path
+    for mode, state in ((0o700, "ok"), (0o711, "warn"), (0o755, "warn"), (0o750, "warn")):
+        tmp_path.chmod(mode)
+        assert found("home").state == state, oct(mode)
+    assert "mode 750" in found("home").found and found("home").do == f"Run: chmod 700 {tmp_path}"
 
 
 def test_a_specification_that_can_not_be_read_is_missed_in_the_index(alice, rng):
