@@ -72,8 +72,8 @@ class Handler(ASGIHandler):
 
     async def _body(self, scope: dict[str, Any], receive: Receive, most: int) -> Any:
         """The whole body in a file that lies in memory while it is small; None where it is longer than it may be. Django takes in whatever comes, at any address, before it asks who sends it."""
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length[:20]) > most:
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if length is not None and (not length.isdigit() or int(length[:20]) > most):
             return None
         file = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, mode="w+b")  # noqa: SIM115 - closed once it is answered
         while True:
@@ -82,10 +82,12 @@ class Handler(ASGIHandler):
                 file.close()
                 raise RequestAborted
             file.write(message.get("body", b""))
-            if file.tell() > most:  # one that comes in chunks names no length
+            if file.tell() > most:
                 file.close()
                 return None
             if not message.get("more_body", False):
+                if length is None:  # it came in chunks: to Django a form without a length is an empty one
+                    scope["headers"] = [*scope["headers"], (b"content-length", b"%d" % file.tell())]
                 file.seek(0)
                 return file
 

@@ -26,7 +26,8 @@ def held(request, name="?"):
 
 
 def where(request):
-    said = JsonResponse({"thread": threading.current_thread().name, "language": translation.get_language(), "prefix": get_script_prefix(), "body": request.body.decode()})
+    said = JsonResponse({"thread": threading.current_thread().name, "language": translation.get_language(), "prefix": get_script_prefix(), "body": request.body.decode(),
+                         "length": request.META.get("CONTENT_LENGTH")})
     translation.activate("de")
     return said
 
@@ -224,6 +225,13 @@ def test_one_that_names_no_length_is_refused_when_it_has_become_too_long(door):
         assert (await client.done())[0] == 413 and client.taken == 34 << 20
 
     asyncio.run(run())
+
+
+def test_one_that_came_in_chunks_has_a_length_then(door):
+    async def run():
+        return json.loads((await Client(door, "/where", method="POST", body=b"twelve bytes").done())[1])
+
+    assert asyncio.run(run())["length"] == "12"
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1e3", b"9" * 5000, b"\xb2"])
