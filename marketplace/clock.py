@@ -37,7 +37,9 @@ class Clock(bootsteps.StartStopStep):
 
 def _send(app: Any, name: str, task: str, seconds: float) -> None:
     try:
-        # What no worker took for so long is not worth doing any more: others have been sent since.
-        app.send_task(task, expires=max(seconds, KEPT_S), retry=False, queue=settings.CLOCK_QUEUE)
+        # A connection for each: one that stays is inherited by every child that is forked later, whose clean-up ends it for this process too. With RabbitMQ, reapers stayed away then for as long as children died.
+        with app.connection_for_write() as connection:
+            # What no worker took for so long is not worth doing any more: others have been sent since.
+            app.send_task(task, expires=max(seconds, KEPT_S), retry=False, queue=settings.CLOCK_QUEUE, connection=connection)
     except NO_BELL as error:
         log.warning("%s was not sent: %s", name, error)
