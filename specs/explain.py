@@ -54,7 +54,7 @@ def _seen(requirement: Rkme, points: np.ndarray, shares: np.ndarray, n: int) -> 
     """Each of the requirement's points: 1 where the cloud has seen such data, less the less it has; (K,)."""
     Z = requirement.points.astype(np.float64)
     density = kernels.gaussian(Z, points.astype(np.float64), requirement.sigma) @ shares
-    return np.minimum(np.minimum(1.0, density / np.maximum(requirement.at(Z), 1e-300)), np.minimum(1.0, border(requirement, points, shares, n) / SEEN))
+    return np.minimum(np.minimum(1.0, density / np.maximum(requirement.at_points, 1e-300)), np.minimum(1.0, border(requirement, points, shares, n) / SEEN))
 
 
 def border(requirement: Rkme, points: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
@@ -121,15 +121,18 @@ def explain(requirement: Rkme, other: Rkme, space: Space) -> list[ColumnDifferen
     for column, (name, where) in zip(space.columns, space.coordinates(), strict=True):
         sigma = space.sigma * np.sqrt(column.width / space.d)
         A, B = a[:, where], b[:, where]
-        squared = (
-            v @ kernels.gaussian(A, A, sigma) @ v
-            - 2 * v @ kernels.gaussian(A, B, sigma) @ w
-            + w @ kernels.gaussian(B, B, sigma) @ w
-        )
+        squared = _apart(A, v, B, w, sigma)
         found.append((name, float(max(0.0, squared)), _summary(column, A, v), _summary(column, B, w)))
     total = sum(squared for _, squared, *_ in found) or 1.0
     parts = [ColumnDifference(name, squared, squared / total, ours, theirs) for name, squared, ours, theirs in found]
     return sorted(parts, key=lambda difference: -difference.squared_mmd)
+
+
+def _apart(A: np.ndarray, v: np.ndarray, B: np.ndarray, w: np.ndarray, sigma: float) -> float:
+    """||mu_A - mu_B||^2 of points A (n, width) with shares v (n,) and B (m, width) with w (m,)."""
+    if A.shape[1] == 1 and len(A) + len(B) >= kernels.ON_A_LINE:
+        return kernels.on_a_line(np.concatenate([A[:, 0], B[:, 0]]), np.concatenate([v, -w]), sigma)
+    return kernels.quadratic(A, v, sigma) - 2 * v @ kernels.gaussian(A, B, sigma) @ w + kernels.quadratic(B, w, sigma)
 
 
 def _summary(column: Any, Z: np.ndarray, w: np.ndarray) -> dict[str, Any]:

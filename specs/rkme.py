@@ -75,7 +75,12 @@ class Rkme:
     @cached_property
     def squared_norm(self) -> float:
         """||mu||^2 = w' K w."""
-        return inner(self, self)
+        return kernels.quadratic(self.points.astype(np.float64), self.weights, self.sigma)
+
+    @cached_property
+    def at_points(self) -> np.ndarray:
+        """mu at its own points, by the normalised weights; (K,)."""
+        return self.at(self.points)
 
     @cached_property
     def label_squared_norm(self) -> float:
@@ -83,7 +88,7 @@ class Rkme:
         if self.labels is None:
             return 0.0
         Z, S = self.points.astype(np.float64), self.labels.deviations
-        return float(np.sum(S * (kernels.gaussian(Z, Z, self.sigma) @ S)))
+        return float(np.sum(S * (kernels.gram(Z, self.sigma) @ S)))
 
     @property
     def floor(self) -> float:

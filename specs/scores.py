@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
-from specs.kernels import gaussian
+from specs.kernels import gram
 from specs.rkme import Rkme, same_frame
 from specs.rkme import squared_mmd as distance
+from specs.spectrum import leading
 
 SAME = 0.01  # of two samples of the same data, so few stand farther apart
 CLOSE, PARTLY = 0.05, 0.25  # of the distance between data that share nothing
 COVERED = 0.8
 TOLD = 0.03  # of that distance: where sampling alone explains more, rows are too few to tell anything
 LEADING = 40  # eigenvalues
+LARGE = 1_000  # points of both sides, from which the leading ones are found without the others
 TERMS = 20_000
 HANDFUL = 10  # rows
 WORDS = ("indistinguishable", "close", "partly", "far")
@@ -71,7 +73,7 @@ def p_value(a: Rkme, b: Rkme, squared_mmd: float | None = None) -> float:
     """How often two samples of one distribution would stand at least this far apart; in [0, 1], uniform where they are that."""
     squared = distance(a, b) if squared_mmd is None else squared_mmd
     mean = noise(a, b)
-    values = eigenvalues(a, b)[:LEADING] * (1.0 / a.n + 1.0 / b.n)
+    values = eigenvalues(a, b, LEADING) * (1.0 / a.n + 1.0 / b.n)
     values = values[values > 1e-6 * values.max(initial=0.0)]
     if mean <= 0 or not len(values):
         return float(squared <= max(mean, 1e-12))
@@ -104,17 +106,30 @@ def weighted_chi_square_tail(x: float, weights: np.ndarray) -> float:
     return float(np.clip(1.0 - below, 0.0, 1.0))
 
 
-def eigenvalues(a: Rkme, b: Rkme) -> np.ndarray:
-    """Of the kernel centred on both specifications' points, each side weighing as many as its rows; descending, none below 0."""
+def eigenvalues(a: Rkme, b: Rkme, most: int | None = None) -> np.ndarray:
+    """Of the kernel centred on both specifications' points, each side weighing as many as its rows; descending, none below 0; with `most` only the largest."""
     # A side that claims a thousand times the rows is not known a thousand times better by its points.
     rows = np.minimum([a.n, b.n], 100 * min(a.n, b.n)).astype(np.float64)
     Z = np.concatenate([a.points, b.points]).astype(np.float64)
     p = np.concatenate([a.distribution * rows[0], b.distribution * rows[1]]) / rows.sum()
-    K = gaussian(Z, Z, a.sigma)
+    K = gram(Z, a.sigma)
     m = K @ p
     root = np.sqrt(p)
-    centred = root[:, None] * (K - m[:, None] - m[None, :] + p @ m) * root[None, :]
-    return np.maximum(np.linalg.eigvalsh(centred)[::-1], 0.0)
+    if most is None or len(Z) < LARGE:
+        centred = root[:, None] * (K - m[:, None] - m[None, :] + p @ m) * root[None, :]
+        return np.maximum(np.linalg.eigvalsh(centred)[::-1][:most], 0.0)
+
+    def times(V: np.ndarray) -> np.ndarray:
+        """The same matrix times V (n, k), without holding it beside K."""
+        Y = root[:, None] * V
+        total = Y.sum(axis=0)
+        out = K @ Y
+        out -= np.outer(m, total)
+        out += (p @ m) * total - m @ Y
+        out *= root[:, None]
+        return out
+
+    return np.maximum(leading(times, len(Z), most), 0.0)
 
 
 def _sampling(rkme: Rkme, other: Rkme) -> float:

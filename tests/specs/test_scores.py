@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import specs
+from specs import scores, spectrum
 from specs.scores import noise, p_value, weighted_chi_square_tail
 
 
@@ -97,3 +98,55 @@ def test_the_tail_of_weighted_chi_squares_is_that_of_draws_and_of_closed_forms(w
         for x in (0.01, 1.0, 5.0, 30.0):
             assert weighted_chi_square_tail(x, weights) == pytest.approx(chi2.sf(x / weights[0], len(weights)), abs=2e-3 if len(weights) == 1 else 1e-5)
     assert weighted_chi_square_tail(0.0, weights) == 1.0 and weighted_chi_square_tail(1e6, weights) < 1e-5
+
+
+def clouds(kind, size=600):
+    """Two specifications that are looked at as large, of spectra that fall fast, slowly, or hardly at all."""
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(5)
+    if kind == "digits":
+        X = load_digits().data / 16
+        parts = [X[rng.permutation(len(X))[:size]] for _ in range(2)]
+    else:
+        d = {"embeddings": 256, "few columns": 4}.get(kind, 32)
+        parts = [rng.normal(size=(size, d)) + shift for shift in (0.0, 0.1)]
+    if kind == "clusters":
+        parts = [0.05 * X + 3 * rng.integers(0, 3, size=X.shape) for X in parts]
+    if kind == "few that repeat":
+        parts = [X[rng.integers(0, 5, size)] for X in parts]
+    sigma = 0.01 if kind == "nothing in common" else float(np.sqrt(parts[0].shape[1]) * parts[0].std())
+    return [specs.Rkme(points=X, weights=rng.dirichlet(np.full(size, 2.0)), sigma=sigma, n=n) for X, n in zip(parts, (6_000, 40_000), strict=True)]
+
+
+KINDS = ["few columns", "digits", "clusters", "few that repeat", "embeddings", "nothing in common"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_specifications_have_the_p_values_of_the_full_decomposition(kind):
+    a, b = clouds(kind)
+    every = scores.eigenvalues(a, b)
+    found = scores.eigenvalues(a, b, scores.LEADING)
+    assert len(every) == 1200 >= scores.LARGE and len(found) == scores.LEADING
+    scale = 1 / a.n + 1 / b.n
+    mean, deviation = every.sum() * scale, np.sqrt(2 * (every**2).sum()) * scale
+    is_flat = kind == "nothing in common"  # hundreds of eigenvalues all but equal: no data look like this, and Davies' sum itself is good to 1e-5
+    assert found == pytest.approx(every[: scores.LEADING], rel=0, abs=every[0] * (1e-3 if is_flat else 1e-9))
+    for x in mean + deviation * np.linspace(-1.5, 4, 12):
+        exact, quick = (weighted_chi_square_tail(x - (mean - values.sum() * scale), values * scale) for values in (every[: scores.LEADING][every[: scores.LEADING] > 1e-9], found[found > 1e-9]))
+        assert quick == pytest.approx(exact, rel=0, abs=1e-5 if is_flat else 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["digits", "nothing in common"])
+def test_of_large_specifications_no_full_spectrum_is_computed(kind, monkeypatch):
+    sizes, whole = [], np.linalg.eigvalsh
+    monkeypatch.setattr(np.linalg, "eigvalsh", lambda A: sizes.append(len(A)) or whole(A))
+    a, b = clouds(kind)
+    first = p_value(a, b)
+    assert max(sizes) <= spectrum.STEPS * spectrum.WIDTH < a.size + b.size and len(sizes) <= spectrum.STEPS
+    assert p_value(a, b) == first  # chance has a seed
+
+
+def test_small_specifications_are_decomposed_whole():
+    _, a, b = next(iter(pairs(3, 300, 300)))
+    assert scores.eigenvalues(a, b, 7) == pytest.approx(scores.eigenvalues(a, b)[:7], rel=0, abs=0) and len(scores.eigenvalues(a, b)) == a.size + b.size
