@@ -142,8 +142,8 @@ def distances(compared: list[Spot]) -> dict[str, Any]:
 def _table(group: list[Spot]) -> dict[str, Any]:
     rkmes = [spot.spec.rkme for spot in group]
     n = len(group)
-    D = np.array([[0.0 if i == j else specs.squared_mmd(rkmes[i], rkmes[j]) ** 0.5 for j in range(n)] for i in range(n)])
     digests = [spot.version.specification_id for spot in group]
+    D = np.array([[0.0 if i == j else _squared_mmd(*sorted((digests[i], digests[j]))) ** 0.5 for j in range(n)] for i in range(n)])
     C = np.array([[1.0 if i == j else _coverage(digests[j], digests[i]) for j in range(n)] for i in range(n)])
     # Two that share nothing lie sqrt(|a|^2 + |b|^2) apart: the scale of the shades, whoever else is compared.
     apart = np.sqrt(np.array([[a.squared_norm + b.squared_norm for b in rkmes] for a in rkmes]))
@@ -157,6 +157,12 @@ def _table(group: list[Spot]) -> dict[str, Any]:
         "columns": _columns(space, group),
         "more": max(0, len(space.columns) - COLUMNS),
     }
+
+
+@lru_cache(maxsize=4096)
+def _squared_mmd(one: str, other: str) -> float:
+    """The same both ways, so it is kept by the digests in order."""
+    return specs.squared_mmd(showing.specification(one).rkme, showing.specification(other).rkme)
 
 
 @lru_cache(maxsize=4096)

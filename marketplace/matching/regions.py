@@ -60,6 +60,11 @@ def covered(requirement_sha256: str, version_sha256: str) -> np.ndarray:
 
 def covered_together(requirement_sha256: str, members: list[tuple[str, float]]) -> np.ndarray:
     """The same of a mixture, [(digest, weight)]; (K,)."""
+    return _covered_together(requirement_sha256, tuple(members))
+
+
+@lru_cache(maxsize=1024)
+def _covered_together(requirement_sha256: str, members: tuple[tuple[str, float], ...]) -> np.ndarray:
     rkmes = [showing.specification(sha256).rkme for sha256, _ in members]
     return seen(showing.specification(requirement_sha256).rkme, rkmes, np.array([weight for _, weight in members]))
 

@@ -82,3 +82,12 @@ def test_the_page_says_no_in_words(client, catalog, alice, bob):
     assert hidden.status_code == absent.status_code == 404 and "that you may see" in hidden.content.decode()
     client.force_login(alice)
     assert client.get("/compare/", {"l": [catalog[0].reference, catalog[2].reference]}).status_code == 200
+
+
+def test_each_pair_is_measured_once_however_often_the_page_is_read(client, catalog, monkeypatch):
+    comparing._squared_mmd.cache_clear()
+    measured, squared_mmd = [], specs.squared_mmd
+    monkeypatch.setattr(specs, "squared_mmd", lambda a, b: measured.append((a, b)) or squared_mmd(a, b))
+    for order in (catalog, catalog, catalog[::-1]):
+        assert client.get("/compare/", {"l": [version.reference for version in order]}).status_code == 200
+    assert len(measured) == 3

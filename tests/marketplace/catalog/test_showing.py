@@ -10,6 +10,7 @@ import pytest
 import specs
 from marketplace.catalog import differing, lineage, picturing, showing, tensors
 from marketplace.catalog.models import Learnware, Version
+from specs import scores
 from tests.marketplace.rows import homes, offered, table
 
 
@@ -226,3 +227,14 @@ def test_specifications_of_different_spaces_have_no_distance(alice, offer, rng):
     new = offered(alice, "flats", specs.Space.from_table(other, name="lifts"), other, number="2.0.0")
     found = differing.difference(old, new, alice)
     assert found["data"] is None and "different spaces" in found["apart"]
+
+
+def test_two_specifications_are_compared_once_however_often_a_page_is_read(client, api, alice, offer, monkeypatch):
+    differing._score.cache_clear()
+    offer(alice, "flats"), offer(alice, "flats", number="1.1.0", shift=1.0)
+    scored, score = [], scores.score
+    monkeypatch.setattr(scores, "score", lambda *args, **more: scored.append(args) or score(*args, **more))
+    assert [client.get("/learnwares/alice/flats/").status_code for _ in range(3)] == [200] * 3
+    over_rest = api().get("/api/v1/learnwares/alice/flats/compare/1.0.0...1.1.0").json()
+    assert len(scored) == 1
+    assert over_rest["data"]["p_value"] == score(*scored[0]).p_value and over_rest["data"]["verdict"] == score(*scored[0]).verdict

@@ -93,3 +93,13 @@ def test_a_column_of_one_value_can_be_drawn():
 
 def test_words_of_a_picture_are_escaped():
     assert "<b>" not in drawing.overlaid((np.arange(3.0), np.full(3, 1 / 3)), None, "<b>")["svg"]
+
+
+def test_a_mixture_is_held_against_the_points_once(space, rng, monkeypatch):
+    mine, low, high = (kept(requirement(space, table(rng, shift))) for shift in (0.3, 0.0, 3.0))
+    regions._covered_together.cache_clear()
+    looked = []
+    monkeypatch.setattr(regions, "seen", lambda *args: looked.append(args) or seen(*args))
+    first, again = (regions.covered_together(mine, [(low, 0.5), (high, 0.5)]) for _ in range(2))
+    other = regions.covered_together(mine, [(low, 0.9), (high, 0.1)])
+    assert len(looked) == 2 and np.array_equal(first, again) and not np.array_equal(first, other)
