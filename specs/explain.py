@@ -121,18 +121,14 @@ def explain(requirement: Rkme, other: Rkme, space: Space) -> list[ColumnDifferen
     for column, (name, where) in zip(space.columns, space.coordinates(), strict=True):
         sigma = space.sigma * np.sqrt(column.width / space.d)
         A, B = a[:, where], b[:, where]
-        squared = _apart(A, v, B, w, sigma)
+        if column.width == 1 and len(A) + len(B) >= kernels.ON_A_LINE:
+            squared = kernels.on_a_line(np.concatenate([A[:, 0], B[:, 0]]), np.concatenate([v, -w]), sigma)
+        else:
+            squared = requirement.marginal_squared_norm(where, sigma) - 2 * v @ kernels.gaussian(A, B, sigma) @ w + other.marginal_squared_norm(where, sigma)
         found.append((name, float(max(0.0, squared)), _summary(column, A, v), _summary(column, B, w)))
     total = sum(squared for _, squared, *_ in found) or 1.0
     parts = [ColumnDifference(name, squared, squared / total, ours, theirs) for name, squared, ours, theirs in found]
     return sorted(parts, key=lambda difference: -difference.squared_mmd)
-
-
-def _apart(A: np.ndarray, v: np.ndarray, B: np.ndarray, w: np.ndarray, sigma: float) -> float:
-    """||mu_A - mu_B||^2 of points A (n, width) with shares v (n,) and B (m, width) with w (m,)."""
-    if A.shape[1] == 1 and len(A) + len(B) >= kernels.ON_A_LINE:
-        return kernels.on_a_line(np.concatenate([A[:, 0], B[:, 0]]), np.concatenate([v, -w]), sigma)
-    return kernels.quadratic(A, v, sigma) - 2 * v @ kernels.gaussian(A, B, sigma) @ w + kernels.quadratic(B, w, sigma)
 
 
 def _summary(column: Any, Z: np.ndarray, w: np.ndarray) -> dict[str, Any]:

@@ -194,8 +194,10 @@ class PointStore:
         """The specification of a number (without its generator)."""
         block = self.block(np.array([number]))
         fit = float(self._columns["fits"].one(number))
-        return Rkme(points=block.points, weights=block.weights, sigma=self.sigma, n=int(self._columns["rows"].one(number)), space_id=space_id,
-                    fit=None if np.isnan(fit) else fit, labels=self.extras.get(number))
+        found = Rkme(points=block.points, weights=block.weights, sigma=self.sigma, n=int(self._columns["rows"].one(number)), space_id=space_id,
+                     fit=None if np.isnan(fit) else fit, labels=self.extras.get(number))
+        found.__dict__["squared_norm"] = float(block.norms[0])  # known since it was added: a kernel of every pair of points less
+        return found
 
     def block(self, numbers: np.ndarray) -> Block:
         """The specifications of these numbers, copied side by side."""

@@ -34,6 +34,7 @@ class Rkme:
     fit: float | None = None
     generator: dict[str, Any] = field(default_factory=dict)
     labels: Any = None  # specs.labels.Labels, where the owner gave them
+    _marginals: dict[tuple[int, int, float], float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         points = matrix(self.points, "points").astype(np.float32)
@@ -81,6 +82,13 @@ class Rkme:
     def at_points(self) -> np.ndarray:
         """mu at its own points, by the normalised weights; (K,)."""
         return self.at(self.points)
+
+    def marginal_squared_norm(self, where: slice, sigma: float) -> float:
+        """||mu||^2 of these coordinates alone, by the normalised weights under a kernel of their own; computed once."""
+        key = where.start, where.stop, float(sigma)
+        if key not in self._marginals:
+            self._marginals[key] = kernels.quadratic(self.points[:, where].astype(np.float64), self.distribution, sigma)
+        return self._marginals[key]
 
     @cached_property
     def label_squared_norm(self) -> float:

@@ -287,7 +287,13 @@ def _filters(match: Match, user: Any, asked: Asked, answer: dict) -> dict[str, A
         "used": used,
         "choices": asking.facets(_counts(catalog.search(user=user, space=match.space_id)), used),
         "top": asked.top or 10,
-        "tops": asking.TOPS,
+        "tops": _tops(match),
         "blamed": blamed,
         "original": "?" if asked.is_filtered else "",
     }
+
+
+def _tops(match: Match) -> list[int]:
+    """How many singles the page offers to show: as many as a requirement of this size may ask for."""
+    mine = _specification(match.specification_id)
+    return [top for top in asking.TOPS if mine is None or top <= services.most_of(mine.rkme.size)]

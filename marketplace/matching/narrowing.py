@@ -14,6 +14,7 @@ from marketplace.errors import Refused
 FILTERS = ("task", "target", "licence", "format", "q")
 FEW = 2_000  # versions that are named to the index one by one
 MAX_TOP = 100
+MAX_COMPARED = 40_000  # singles times the requirement's points: what one search may cost
 
 
 @dataclass
@@ -136,10 +137,20 @@ def blame(user: Any, space: Space, asked: dict[str, str]) -> dict[str, Any] | No
     return None
 
 
-def read_top(top: Any) -> int:
-    """How many singles are asked for, or Refused."""
+def most_of(points: int) -> int:
+    """How many singles a requirement of so many points may ask for."""
+    return max(1, min(MAX_TOP, MAX_COMPARED // points))
+
+
+def read_top(top: Any, points: int = 1) -> int:
+    """How many singles are asked for, or Refused; `points` are the requirement's, each of which is held against those of every single."""
     if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= MAX_TOP:
         raise Refused("bad-top", f"top must be a whole number from 1 to {MAX_TOP}; got {str(top)[:20]!r}.", fields={"top": "Out of range."})
+    if top > most_of(points):
+        raise Refused(
+            "top-too-large", f"top times the points of the requirement must be at most {MAX_COMPARED:,}; got {top} times {points:,}.",
+            hint=f"Ask for a top of at most {most_of(points)}, or describe the data in fewer points.", fields={"top": f"At most {most_of(points)} for {points:,} points."},
+        )
     return top
 
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from marketplace.matching.models import Match, Wanted
+from marketplace.matching.narrowing import MAX_COMPARED
 from marketplace.matching.services import MAX_TOP
 from specs.scores import WORDS as VERDICTS
 
@@ -21,7 +22,7 @@ class MatchFilters(serializers.Serializer):
 class MatchRequest(serializers.Serializer):
     specification = serializers.JSONField(help_text="The requirement: the JSON document that `moorage describe` writes.")
     filters = serializers.JSONField(required=False, help_text="task, target, licence, format, q: every hit obeys them.")
-    top = serializers.IntegerField(min_value=1, max_value=MAX_TOP, default=10)
+    top = serializers.IntegerField(min_value=1, max_value=MAX_TOP, default=10, help_text=f"How many singles. Times the requirement's points at most {MAX_COMPARED:,}.")
 
     def validate_specification(self, value: Any) -> dict:
         if not isinstance(value, dict):

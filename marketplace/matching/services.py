@@ -15,12 +15,12 @@ from marketplace.catalog.models import Space, Version
 from marketplace.matching import index, mixing, words
 from marketplace.matching.mixing import MAX_MEMBERS, Choice
 from marketplace.matching.models import Match
-from marketplace.matching.narrowing import FILTERS, MAX_TOP, Narrowed, answers_like, known_space, narrow, read_filters, read_requirement, read_top
+from marketplace.matching.narrowing import FILTERS, MAX_TOP, Narrowed, answers_like, known_space, most_of, narrow, read_filters, read_requirement, read_top
 from marketplace.matching.wanting import ask_for, close, near_misses, requests_served_by, tell_of
 from specs.labels import label_distance
 
 __all__ = [
-    "FILTERS", "MAX_MEMBERS", "MAX_TOP", "Choice", "Filtered", "answers_like", "ask_for", "close", "known_space", "match", "near_misses", "read_requirement",
+    "FILTERS", "MAX_MEMBERS", "MAX_TOP", "Choice", "Filtered", "answers_like", "ask_for", "check_top", "close", "known_space", "match", "most_of", "near_misses", "read_requirement",
     "remix", "requests_served_by", "rerank", "searched", "tell_of",
 ]
 EXPLAINED = 10  # singles that are compared column by column
@@ -48,7 +48,7 @@ def match(*, user: Any, specification: bytes | dict, filters: dict | None = None
     """Rank single learnwares and solve a mixture for a requirement; the answer is kept as a row."""
     requirement = read_requirement(specification)
     asked = read_filters(filters)
-    read_top(top)
+    read_top(top, requirement.rkme.size)
     space = known_space(requirement.space, user)
     narrowed = narrow(user, space, asked, requirement.semantic)
     result = _answer(requirement, space, narrowed, top)
@@ -71,7 +71,12 @@ def match(*, user: Any, specification: bytes | dict, filters: dict | None = None
 def rerank(*, row: Match, user: Any, asked: Filtered) -> dict:
     """The answer of a match under other filters, as `match` stores it. Nothing is kept: the address that asks for it says it all."""
     requirement = showing.specification(row.specification_id)
-    return _answer(requirement, row.space, asked.narrow(row, user), read_top(asked.top), sha256=row.specification_id)
+    return _answer(requirement, row.space, asked.narrow(row, user), read_top(asked.top, requirement.rkme.size), sha256=row.specification_id)
+
+
+def check_top(*, row: Match, top: int) -> None:
+    """Refused where a match may not be asked for so many."""
+    read_top(top, showing.specification(row.specification_id).rkme.size)
 
 
 def searched(*, row: Match, user: Any) -> int:
@@ -106,7 +111,7 @@ def _answer(requirement: Any, space: Space, narrowed: Narrowed, top: int, *, sha
 
 def _single(rank: int, version: Version, hit: index.Hit, requirement: Any, sha256: str) -> dict:
     is_explained = rank <= EXPLAINED
-    measured = _remembered(sha256, version.specification_id, is_explained) if sha256 else _measure(requirement, hit.rkme, is_explained)
+    measured = _remembered(sha256, version.specification_id, is_explained) if sha256 else _measure(requirement, hit.rkme, is_explained, hit.value)
     return {"rank": rank, **mixing.named(version), **measured}
 
 
@@ -116,9 +121,9 @@ def _remembered(requirement_sha256: str, version_sha256: str, is_explained: bool
     return _measure(showing.specification(requirement_sha256), showing.specification(version_sha256).rkme, is_explained)
 
 
-def _measure(requirement: Any, rkme: Any, is_explained: bool) -> dict:
-    """All that two specifications say of each other: distance, score, coverage, columns where they are to be explained, and the same in words."""
-    squared_mmd = specs.squared_mmd(requirement.rkme, rkme)
+def _measure(requirement: Any, rkme: Any, is_explained: bool, squared_mmd: float | None = None) -> dict:
+    """All that two specifications say of each other: distance (where it is not known yet), score, coverage, columns where they are to be explained, and the same in words."""
+    squared_mmd = specs.squared_mmd(requirement.rkme, rkme) if squared_mmd is None else squared_mmd
     coverage = float(specs.coverage(requirement.rkme, [rkme]))
     score = specs.score(requirement.rkme, rkme, coverage=coverage, squared_mmd=squared_mmd)
     columns = [

@@ -102,8 +102,12 @@ def _asked(request: HttpRequest, found: Match) -> tuple[asking.Asked, Refused | 
         if asked.is_filtered or asked.is_chosen:
             pacing.insist(request)
         asked.filtered(found).narrow(found, request.user)
+        if asked.top is not None:
+            services.check_top(row=found, top=asked.top)
     except Refused as refusal:
         return asking.Asked(), refusal
+    except answers.UNREADABLE:
+        pass  # who reads the answer says so
     return asked, None
 
 

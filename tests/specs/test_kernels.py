@@ -1,11 +1,14 @@
 """Sums of kernels by the short ways, held against the long one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import rbf_kernel
 
 import specs
 from specs import kernels
+from specs.index import SpaceIndex
 from specs.space import Space
 
 LINES = {
@@ -68,3 +71,21 @@ def test_what_hangs_on_the_requirement_alone_is_computed_once(monkeypatch):
     looked, at = [], specs.Rkme.at
     monkeypatch.setattr(specs.Rkme, "at", lambda self, X: looked.append(self) or at(self, X))
     assert len({specs.coverage(a, [other]) for other in others}) == 3 and looked == [a]
+
+
+def test_marginals_of_the_requirement_are_summed_once(monkeypatch):
+    space, a, others = space_of(5), rkme(50, 5, 0), [rkme(60, 5, seed) for seed in (1, 2, 3)]
+    summed, quadratic = [], kernels.quadratic
+    monkeypatch.setattr(kernels, "quadratic", lambda Z, w, sigma: summed.append(len(Z)) or quadratic(Z, w, sigma))
+    for other in others:
+        specs.explain(a, other, space)
+    assert summed.count(50) == len(space.columns) and summed.count(60) == 3 * len(space.columns)
+
+
+def test_an_index_knows_the_norms_of_what_it_holds(monkeypatch):
+    space, a = space_of(5), rkme(50, 5, 0)
+    index = SpaceIndex(space)
+    index.add(1, replace(a, space_id=space.id))
+    norm = a.squared_norm
+    monkeypatch.setattr(kernels, "quadratic", None)
+    assert index.rkme(1).squared_norm == norm

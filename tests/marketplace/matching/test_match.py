@@ -6,9 +6,10 @@ import pytest
 import specs
 from marketplace.catalog.models import Artifact, Change, Version
 from marketplace.errors import Refused
-from marketplace.matching import index
+from marketplace.matching import answers, asking, index
 from marketplace.matching.models import Match
 from marketplace.matching.services import match
+from specs import kernels
 from tests.marketplace.rows import homes, offered, requirement, table
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +264,41 @@ def test_a_mixture_reports_a_gap_that_bounds_every_other(catalog, space, rng):
     row = ask(space, table(rng, 1.5))
     best = min(single["squared_mmd"] for single in row.result["singles"])
     assert row.result["mixture"]["squared_mmd"] - row.result["mixture"]["gap"] <= best
+
+
+def of_points(space, size):
+    """A requirement of so many points."""
+    X = np.random.default_rng(size).normal(size=(size, space.d))
+    rkme = specs.Rkme(points=X, weights=np.full(size, 1 / size), sigma=space.sigma, n=10 * size, space_id=space.id)
+    return specs.Specification(space, rkme, {"task": "classification", "target": "kind"}).to_bytes()
+
+
+def test_many_points_may_be_held_against_few_singles_only(catalog, space, bob, client):
+    with pytest.raises(Refused) as refused:
+        match(user=bob, specification=of_points(space, 800), top=51)
+    assert refused.value.code == "top-too-large" and "51 times 800" in refused.value.message and "at most 50" in refused.value.hint
+    assert not Match.objects.exists()
+    row = match(user=bob, specification=of_points(space, 800), top=50)
+    assert len(row.result["singles"]) == 3
+    assert len(match(user=bob, specification=of_points(space, 400), top=100).result["singles"]) == 3
+    page = client.get(row.get_absolute_url(), {"top": "60"})
+    assert page.status_code == 422 and "must be at most 40,000" in page.content.decode()
+
+
+def test_a_page_offers_no_more_singles_than_may_be_asked_for(catalog, space, bob):
+    row = match(user=bob, specification=of_points(space, 1_500))
+    assert answers.read(row, bob, asking.Asked())["filters"]["tops"] == [5, 10, 20]
+    row = match(user=bob, specification=of_points(space, 100))
+    assert answers.read(row, bob, asking.Asked())["filters"]["tops"] == list(asking.TOPS)
+
+
+def test_of_a_search_nothing_is_summed_twice(catalog, space, bob, monkeypatch):
+    """Kernels of a specification with itself: the requirement's norm, and of it and of each hit one for each column; all else is known."""
+    index.singles(space.id, specs.Specification.from_bytes(of_points(space, 60)).rkme, top=1)  # the index is built
+    document, summed, quadratic = of_points(space, 50), [], kernels.quadratic
+    monkeypatch.setattr(kernels, "quadratic", lambda Z, w, sigma: summed.append(Z.shape) or quadratic(Z, w, sigma))
+    measured, squared_mmd = [], specs.squared_mmd
+    monkeypatch.setattr(specs, "squared_mmd", lambda a, b: measured.append(a) or squared_mmd(a, b))
+    found = match(user=bob, specification=document).result["singles"]
+    assert len(found) == 3 and all(single["columns"] for single in found)
+    assert [shape for shape in summed if shape[0] == 50] == [(50, space.d), (50, 1), (50, 1), (50, 2)] and len(summed) == 4 + 3 * 3 and measured == []
