@@ -126,20 +126,22 @@ class SpaceIndex:
         order is by the joint distance: squared MMD plus how far the labels stand apart (specs.labels); the number returned is still the squared MMD.
         """
         self._check(rkme)
+        is_labelled = use_labels and rkme.labels is not None
+        most = max(PROPOSED, 4 * top, LABELLED if is_labelled else 0)
+        vector = self._embedding.vector(rkme)[None, :]
         with self._lock:
             if not len(self):
                 return []
-            is_labelled = use_labels and rkme.labels is not None
-            most = max(PROPOSED, 4 * top, LABELLED if is_labelled else 0)
-            vector = self._near_axes.apply(self._embedding.vector(rkme)[None, :])[0]
             numbers = self._store.find_all(list(allowed)) if allowed is not None else None
-            while True:
-                proposed = numbers if numbers is not None and len(numbers) <= FEW else self._ask(self._near, vector, most, numbers)
-                found = self._ranked(rkme, proposed, is_labelled)
-                shown = found if accept is None else self._accepted(found, accept, top)
-                if len(shown) >= top or len(proposed) < most or most >= len(self):
-                    return self._exact(rkme, shown[: top + 10], is_labelled)[:top]
-                most *= 4
+        while True:
+            # The lock is for what changes: engines, axes, which key is which number. Distances are computed beside it, so that a large search keeps none waiting.
+            with self._lock:
+                proposed = numbers if numbers is not None and len(numbers) <= FEW else self._ask(self._near, self._near_axes.apply(vector)[0], most, numbers)
+            found = self._ranked(rkme, proposed, is_labelled)
+            shown = found if accept is None else self._accepted(found, accept, top)
+            if len(shown) >= top or len(proposed) < most or most >= len(self):
+                return self._exact(rkme, shown[: top + 10], is_labelled)[:top]
+            most *= 4
 
     def mixture(
         self, rkme: Rkme, allowed: Collection[Key] | None = None, max_members: int = 8, *, accept: Accept | None = None,
@@ -149,9 +151,8 @@ class SpaceIndex:
         Fully corrective Frank-Wolfe (specs.mixture) whose oracle asks the engine for what the mixture so far leaves over. `accept` as in `search`;
         it holds for every member. The gap is exact up to 20,000 specifications, and beyond counts the oracle's error in.
         """
-        with self._lock:
-            found = self.mix(rkme, allowed, max_members, accept=accept)
-            return [self._store.key(n) for n in found.members], found.weights, found.squared_mmd, found.gap
+        found = self.mix(rkme, allowed, max_members, accept=accept)
+        return [self._store.key(n) for n in found.members], found.weights, found.squared_mmd, found.gap
 
     def mix(self, rkme: Rkme, allowed: Collection[Key] | None = None, max_members: int = 8, *, accept: Accept | None = None) -> Found:
         """`mixture` with numbers for keys and how many rounds it took."""
@@ -160,36 +161,37 @@ class SpaceIndex:
             if not len(self):
                 return Found.nothing()
             numbers = self._store.find_all(list(allowed)) if allowed is not None else None
-            refused: set[int] = set()
-            asked: dict[int, bool] = {}
-
-            def may(proposed: np.ndarray) -> np.ndarray:
-                if accept is None:
-                    return proposed
-                unknown = [n for n in proposed.tolist() if n not in asked]
-                keys = {self._store.key(n): n for n in unknown}
-                accepted = set(accept(list(keys))) if keys else set()
-                asked.update({number: key in accepted for key, number in keys.items()})
-                refused.update(n for n in unknown if not asked[n])
-                return np.array([n for n in proposed.tolist() if asked[n]], dtype=np.int64)
-
-            def oracle(residual: np.ndarray, most: int) -> np.ndarray:
-                if numbers is not None and len(numbers) <= FEW:
-                    return may(numbers)
-                asked_for = most
-                while True:
-                    proposed = self._ask(self._pull, residual @ self._pull_axes.axes, asked_for, numbers)
-                    kept = may(proposed)
-                    if len(kept) >= most // 2 or len(proposed) < asked_for or asked_for >= len(self):
-                        return kept[:most]
-                    asked_for *= 4
-
             everything = numbers if numbers is not None else (self._store.alive() if len(self) <= 20_000 else None)
-            return frank_wolfe(
-                rkme, self._store.block, oracle, self._embedding, max_members=max_members,
-                everything=None if everything is None or len(everything) > 20_000 else (lambda: may(everything)),
-                approximate=lambda residual, chosen: self._approximate(residual, chosen),
-            )
+        refused: set[int] = set()
+        asked: dict[int, bool] = {}
+
+        def may(proposed: np.ndarray) -> np.ndarray:
+            if accept is None:
+                return proposed
+            unknown = [n for n in proposed.tolist() if n not in asked]
+            keys = {self._store.key(n): n for n in unknown}
+            accepted = set(accept(list(keys))) if keys else set()
+            asked.update({number: key in accepted for key, number in keys.items()})
+            refused.update(n for n in unknown if not asked[n])
+            return np.array([n for n in proposed.tolist() if asked[n]], dtype=np.int64)
+
+        def oracle(residual: np.ndarray, most: int) -> np.ndarray:
+            if numbers is not None and len(numbers) <= FEW:
+                return may(numbers)
+            asked_for = most
+            while True:
+                with self._lock:  # for the asking alone, as in `search`
+                    proposed = self._ask(self._pull, residual @ self._pull_axes.axes, asked_for, numbers)
+                kept = may(proposed)
+                if len(kept) >= most // 2 or len(proposed) < asked_for or asked_for >= len(self):
+                    return kept[:most]
+                asked_for *= 4
+
+        return frank_wolfe(
+            rkme, self._store.block, oracle, self._embedding, max_members=max_members,
+            everything=None if everything is None or len(everything) > 20_000 else (lambda: may(everything)),
+            approximate=lambda residual, chosen: self._approximate(residual, chosen),
+        )
 
     # -- snapshots
 
@@ -322,8 +324,8 @@ class SpaceIndex:
 
     def _approximate(self, residual: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """What the oracle saw of these: inner products in its own coordinates, without quantisation."""
-        vectors = self._vectors(numbers)
-        return self._pull_axes.apply(vectors) @ (residual @ self._pull_axes.axes) + float(self._pull_axes.mean @ residual)
+        vectors, axes = self._vectors(numbers), self._pull_axes  # once: another thread may fit them anew
+        return axes.apply(vectors) @ (residual @ axes.axes) + float(axes.mean @ residual)
 
     def _ranked(self, rkme: Rkme, numbers: np.ndarray, is_labelled: bool) -> list[tuple[int, float]]:
         numbers = np.asarray(numbers, dtype=np.int64)
@@ -333,11 +335,21 @@ class SpaceIndex:
         squared = np.maximum(0.0, rkme.squared_norm - 2.0 * block.inner(rkme.points, rkme.weights, rkme.sigma) + block.norms)
         order = squared
         if is_labelled:
-            order = squared + np.array([label_distance(rkme, self._store.rkme(n)) if n in self._store.extras else np.inf for n in numbers.tolist()])
+            order = squared + np.array([self._label_distance(rkme, n) for n in numbers.tolist()])
             # Without labels nothing is known of the concept: such models stand behind those that are known, by their inputs.
             order = np.where(np.isfinite(order), order, squared + 4.0)
         ranks = np.lexsort((numbers, order))
         return [(int(numbers[i]), float(squared[i])) for i in ranks]
+
+    def _label_distance(self, rkme: Rkme, number: int) -> float:
+        if number not in self._store.extras:
+            return np.inf
+        other = self._store.rkme(number)
+        found = label_distance(rkme, other)
+        with self._lock:
+            if number in self._store.extras:  # it was not removed meanwhile
+                self._store.label_norms[number] = other.label_squared_norm
+        return found
 
     def _exact(self, rkme: Rkme, found: list[tuple[int, float]], is_labelled: bool) -> list[tuple[Key, float]]:
         """The last word on the few that are shown, in float64: kernels in float32 tell distances apart down to some 1e-7."""

@@ -34,6 +34,11 @@ class Labels:
     scale: float = 1.0
 
     @cached_property
+    def columns(self) -> dict[str, int]:
+        """The column of each class."""
+        return {name: column for column, name in enumerate(self.classes)}
+
+    @cached_property
     def deviations(self) -> np.ndarray:
         """How the joint embedding departs from independence of x and y, as signed weights of the points.
 
@@ -136,21 +141,19 @@ def label_distance(a: Rkme, b: Rkme) -> float:
     one, other = a.labels, b.labels
     if one is None or other is None or one.kind != other.kind:
         return float("inf")
-    U, V = one.deviations, other.deviations
-    if one.kind == "classes":
-        names = sorted(set(one.classes) | set(other.classes))
-        U, V = _columns(U, one.classes, names), _columns(V, other.classes, names)
-    else:
-        V = V * (other.scale / one.scale)
-    cross = kernels.gaussian(a.points.astype(np.float64), b.points.astype(np.float64), a.sigma)
-    return float(max(0.0, a.label_squared_norm - 2 * np.sum(U * (cross @ V)) + (b.label_squared_norm if one.kind == "classes" else b.label_squared_norm * (other.scale / one.scale) ** 2)))
+    if one.kind == "values":
+        units = other.scale / one.scale
+        return float(max(0.0, a.label_squared_norm - 2 * units * _inner(a, b, one.deviations, other.deviations) + b.label_squared_norm * units**2))
+    here = [column for name, column in one.columns.items() if name in other.columns]
+    there = [other.columns[name] for name in one.columns if name in other.columns]
+    # A class that only one side has adds to that side's own norm, and to nothing between them.
+    between = _inner(a, b, one.deviations[:, here], other.deviations[:, there]) if here else 0.0
+    return float(max(0.0, a.label_squared_norm - 2 * between + b.label_squared_norm))
 
 
-def _columns(table: np.ndarray, names: tuple[str, ...], wanted: list[str]) -> np.ndarray:
-    out = np.zeros((len(table), len(wanted)))
-    for column, name in enumerate(names):
-        out[:, wanted.index(name)] = table[:, column]
-    return out
+def _inner(a: Rkme, b: Rkme, U: np.ndarray, V: np.ndarray) -> float:
+    """sum_c U[:, c]' K V[:, c] between the points of two specifications; U (K, C), V (L, C)."""
+    return float(np.sum(U * (kernels.gaussian(a.points.astype(np.float64), b.points.astype(np.float64), a.sigma) @ V)))
 
 
 def _kind_of(y: np.ndarray) -> str:

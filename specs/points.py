@@ -104,7 +104,7 @@ class Block:
 
 
 class PointStore:
-    """Specifications by number. `folder` keeps what is added in files; `base` and `lengths` begin from a snapshot's files, which are only read."""
+    """Specifications by number, which stay readable for whoever holds one while others are added and removed: columns only grow. `folder` keeps what is added in files; `base` and `lengths` begin from a snapshot's files, which are only read."""
 
     COLUMNS = {"keys": ("u8", (2,)), "ends": ("i8", ()), "norms": ("f8", ()), "rows": ("i8", ()), "fits": ("f8", ()), "points": ("f4", None), "weights": ("f8", ())}
 
@@ -117,6 +117,7 @@ class PointStore:
             for name, (dtype, tail) in self.COLUMNS.items()
         }
         self.extras: dict[int, Any] = {}  # labels, for the few that carry them
+        self.label_norms: dict[int, float] = {}  # their squared norms, once somebody has asked
         self._alive = np.ones(self.end, bool)
         # In memory keys are known by heart; in files they are looked for (5 ms among a million).
         self._numbers: dict[Key, int] | None = {} if folder is None and base is None else None
@@ -163,6 +164,7 @@ class PointStore:
                 del self._numbers[self.key(number)]
             self._alive[number] = False
             self.extras.pop(number, None)
+            self.label_norms.pop(number, None)
 
     def find(self, key: Key) -> int | None:
         """The number of a key, or None."""
@@ -197,6 +199,8 @@ class PointStore:
         found = Rkme(points=block.points, weights=block.weights, sigma=self.sigma, n=int(self._columns["rows"].one(number)), space_id=space_id,
                      fit=None if np.isnan(fit) else fit, labels=self.extras.get(number))
         found.__dict__["squared_norm"] = float(block.norms[0])  # known since it was added: a kernel of every pair of points less
+        if number in self.label_norms:
+            found.__dict__["label_squared_norm"] = self.label_norms[number]
         return found
 
     def block(self, numbers: np.ndarray) -> Block:

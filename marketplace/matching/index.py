@@ -10,6 +10,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ Accept = Callable[[Sequence[UUID]], Collection[UUID]]
 
 @dataclass
 class Indexed:
-    """One space's index in this process. `lock` is held while it is searched or brought level."""
+    """One space's index in this process. `lock` is held while it is brought level or written; the index has a lock of its own."""
 
     space: Any  # specs.Space
     index: SpaceIndex
@@ -74,18 +75,30 @@ class Mixed:
 def singles(space_id: str, rkme: Any, *, top: int, allowed: Collection[UUID] | None = None, accept: Accept | None = None) -> list[Hit]:
     """The nearest versions with their exact squared MMD, nearest first. `allowed` names all that may be shown, where they are few; `accept` is
     asked of every hit."""
-    with _level(space_id) as indexed:
-        found = indexed.index.search(rkme, top=top, allowed=allowed, accept=accept)
-        return [Hit(key, indexed.index.rkme(key), squared_mmd) for key, squared_mmd in found]
+    hits = []
+    held = _searchable(space_id)
+    for key, squared_mmd in held.search(rkme, top=top, allowed=allowed, accept=accept):
+        with suppress(KeyError):  # it went while the others were looked at
+            hits.append(Hit(key, held.rkme(key), squared_mmd))
+    return hits
 
 
 def mixture(space_id: str, rkme: Any, *, allowed: Collection[UUID] | None = None, accept: Accept | None = None, max_members: int = 8) -> Mixed:
     """The best mixture among what is allowed and accepted; its members heaviest first, their weights sum to 1."""
-    with _level(space_id) as indexed:
-        keys, weights, squared_mmd, gap = indexed.index.mixture(rkme, allowed=allowed, accept=accept, max_members=max_members)
+    for _ in range(3):  # again where a member went while the others were looked at
+        held = _searchable(space_id)
+        keys, weights, squared_mmd, gap = held.mixture(rkme, allowed=allowed, accept=accept, max_members=max_members)
         if not keys:
-            return Mixed([], 0.0, 0.0)
-        return Mixed([Hit(key, indexed.index.rkme(key), float(w)) for key, w in zip(keys, weights, strict=True)], squared_mmd, gap)
+            break
+        with suppress(KeyError):
+            return Mixed([Hit(key, held.rkme(key), float(w)) for key, w in zip(keys, weights, strict=True)], squared_mmd, gap)
+    return Mixed([], 0.0, 0.0)
+
+
+def _searchable(space_id: str) -> SpaceIndex:
+    """The space's index, level with the change log. It guards itself: a search takes long, and holds nobody's up."""
+    with _level(space_id) as indexed:
+        return indexed.index
 
 
 def warm(most: int = WARMED) -> None:

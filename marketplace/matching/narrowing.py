@@ -14,6 +14,7 @@ from marketplace.errors import Refused
 FILTERS = ("task", "target", "licence", "format", "q")
 FEW = 2_000  # versions that are named to the index one by one
 MAX_TOP = 100
+MAX_LABELS = 200_000  # of a requirement: points times classes
 MAX_COMPARED = 40_000  # singles times the requirement's points: what one search may cost
 
 
@@ -51,9 +52,15 @@ def read_requirement(specification: bytes | dict) -> Any:
     """specs.Specification of the document, or Refused with what is wrong with it."""
     data = specification if isinstance(specification, bytes) else json.dumps(specification).encode()
     try:
-        return specs.Specification.from_bytes(data)
+        found = specs.Specification.from_bytes(data)
     except specs.SpecError as error:
         raise Refused(error.code, error.message, hint=error.hint, fields={"specification": error.message}) from error
+    points, classes = found.rkme.size, len(found.rkme.labels.classes) if found.rkme.labels is not None else 0
+    if points * classes > MAX_LABELS:
+        # Only what is searched with: what is offered keeps the labels that its format allows.
+        raise Refused("too-many-labels", f"The points of a requirement times its classes must be at most {MAX_LABELS:,}; got {points:,} times {classes:,}.",
+                      hint="Describe the data in fewer points, or leave the labels out.", fields={"specification": "Too many labels."})
+    return found
 
 
 def read_filters(filters: dict | None) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Label statistics: held against the joint embedding of the rows, written, read, and used to tell concepts apart."""
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,9 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 
 import specs
-from specs import SpecError, Specification
+from specs import SpecError, Specification, kernels
 from specs.index import SpaceIndex
-from specs.labels import label_distance
+from specs.labels import Labels, label_distance
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +131,75 @@ def test_one_class_only_is_a_concept_too():
     spec = specs.reduce(np.random.default_rng(0).normal(size=(50, 2)), sigma=1.0, points=5)
     one = specs.attach(spec, spec.points, ["a"] * 5)
     assert one.labels.classes == ("a",) and label_distance(one, one) == 0
+
+
+def with_classes(size, names, seed):
+    rng = np.random.default_rng(seed)
+    table = rng.random((size, len(names)))
+    labels = Labels("classes", table / table.sum(), 10 * size, tuple(names))
+    return specs.Rkme(points=rng.normal(size=(size, 3)), weights=np.full(size, 1 / size), sigma=1.7, n=10 * size, labels=labels)
+
+
+def over_all_classes(a, b):
+    """The distance by its definition: a column for each class that either side has."""
+    names = sorted(set(a.labels.classes) | set(b.labels.classes))
+    U, V = (np.stack([r.labels.deviations[:, r.labels.classes.index(name)] if name in r.labels.classes else np.zeros(r.size) for name in names], axis=1) for r in (a, b))
+    Z, S = np.concatenate([a.points, b.points]).astype(float), np.concatenate([U, -V])
+    return np.sum(S * (rbf_kernel(Z, Z, 0.5 / 1.7**2) @ S))
+
+
+@pytest.mark.parametrize("sides", [(range(4), range(4)), (range(4), range(3, -1, -1)), (range(300), (7, 999)), ((1, 2), range(2, 200)), ((1, 2), (3, 4)), ((5,), (5,))])
+def test_classes_that_one_side_lacks_are_left_out_of_the_product_and_not_of_the_distance(sides, monkeypatch):
+    a, b = (with_classes(size, [f"c{i}" for i in side], seed) for seed, (size, side) in enumerate(zip((70, 30), sides, strict=True)))
+    a.label_squared_norm, b.label_squared_norm  # noqa: B018  each is its own side's, and kept
+    multiplied, gaussian = [], kernels.gaussian
+
+    class Kernel(np.ndarray):
+        def __matmul__(self, other):
+            multiplied.append(other.shape[1])
+            return np.asarray(self) @ other
+
+    monkeypatch.setattr(kernels, "gaussian", lambda X, Y, sigma: gaussian(X, Y, sigma).view(Kernel))
+    found = label_distance(a, b)
+    both = len(set(sides[0]) & set(sides[1]))
+    assert multiplied == ([both] if both else [])
+    assert found == pytest.approx(over_all_classes(a, b), abs=1e-14) == pytest.approx(label_distance(b, a), abs=1e-14)
+
+
+def labelled_index(size=12):
+    table = {f"c{i}": np.random.default_rng(i).normal(size=200) for i in range(3)}
+    space = specs.Space.from_table(table, name="three")
+    index = SpaceIndex(space)
+    made = [replace(with_classes(20, ["yes", "no"], seed), sigma=space.sigma, space_id=space.id) for seed in range(size + 1)]
+    index.add_all(list(range(size)), made[:size])
+    return index, made
+
+
+def test_of_what_the_index_holds_label_norms_are_summed_once(monkeypatch):
+    index, made = labelled_index()
+    first = index.search(made[-1], top=5)
+    made[-1].label_squared_norm  # noqa: B018
+    grams, gram = [], kernels.gram
+    monkeypatch.setattr(kernels, "gram", lambda Z, sigma: grams.append(len(Z)) or gram(Z, sigma))
+    assert index.search(made[-1], top=5) == first and grams == []
+    index.add(3, made[0])  # another one under the key
+    index.search(made[-1], top=5)
+    assert len(grams) == 1
+
+
+def test_label_distances_are_computed_beside_the_lock(monkeypatch):
+    index, made = labelled_index()
+    seen = []
+
+    def distance(a, b):
+        if not seen:
+            other = threading.Thread(target=lambda: seen.append(index.search(replace(made[1], labels=None), top=1)))
+            other.start()
+            other.join(10)
+            index.remove(5)  # nor does what goes meanwhile do harm
+        return label_distance(a, b)
+
+    monkeypatch.setattr("specs.index.label_distance", distance)
+    found = index.search(made[-1], top=12)
+    assert seen[0][0][0] == 1 and len(found) >= 11
+    assert 5 not in [key for key, _ in index.search(made[-1], top=12)] and 5 not in index

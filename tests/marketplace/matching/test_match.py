@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from marketplace.matching import answers, asking, index
 from marketplace.matching.models import Match
 from marketplace.matching.services import match
 from specs import kernels
+from specs.labels import Labels
 from tests.marketplace.rows import homes, offered, requirement, table
 
 pytestmark = pytest.mark.django_db
@@ -302,3 +304,44 @@ def test_of_a_search_nothing_is_summed_twice(catalog, space, bob, monkeypatch):
     found = match(user=bob, specification=document).result["singles"]
     assert len(found) == 3 and all(single["columns"] for single in found)
     assert [shape for shape in summed if shape[0] == 50] == [(50, space.d), (50, 1), (50, 1), (50, 2)] and len(summed) == 4 + 3 * 3 and measured == []
+
+
+def with_labels(space, size, classes):
+    document = json.loads(of_points(space, size))
+    table = np.full((size, classes), 1 / (size * classes))
+    return json.dumps(document | {"labels": Labels("classes", table, size, tuple(f"c{i}" for i in range(classes))).to_json()}).encode()
+
+
+def test_a_requirement_brings_so_many_labels_and_no_more(catalog, space, bob, alice):
+    with pytest.raises(Refused) as refused:
+        match(user=bob, specification=with_labels(space, 500, 401))
+    assert refused.value.code == "too-many-labels" and "500 times 401" in refused.value.message and refused.value.hint
+    assert match(user=bob, specification=with_labels(space, 500, 400)).result["by_labels"]
+    assert specs.Specification.from_bytes(with_labels(space, 500, 401)).rkme.labels is not None  # the format takes what is offered
+
+
+def test_a_search_holds_up_no_other(catalog, space, bob, monkeypatch):
+    held = []
+
+    def search(self, *args, **more):
+        lock = index._spaces[space.id].lock
+        other = threading.Thread(target=lambda: held.append(lock.acquire(blocking=False) and not lock.release()))
+        other.start()
+        other.join(10)
+        return plain(self, *args, **more)
+
+    plain = index.SpaceIndex.search
+    monkeypatch.setattr(index.SpaceIndex, "search", search)
+    assert match(user=bob, specification=of_points(space, 50)).result["singles"] and held == [True]
+
+
+def test_what_goes_while_a_search_runs_is_left_out(catalog, space, bob, monkeypatch):
+    def search(self, *args, **more):
+        found = plain(self, *args, **more)
+        self.remove(found[0][0])
+        return found
+
+    plain = index.SpaceIndex.search
+    monkeypatch.setattr(index.SpaceIndex, "search", search)
+    rkme = specs.Specification.from_bytes(of_points(space, 50)).rkme
+    assert len(index.singles(space.id, rkme, top=3)) == 2
