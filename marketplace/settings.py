@@ -98,7 +98,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
         "PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000",
     }
-WEB_THREADS = env.number("MOORAGE_WEB_THREADS", 8)  # of one process; each holds a connection to the database while it is busy, and for a minute after
+WEB_THREADS = env.number("MOORAGE_WEB_THREADS", 4)  # of one process, which has one interpreter lock for all; each keeps a connection to the database
 WEB_QUEUE = env.number("MOORAGE_WEB_QUEUE", 200)  # requests of one process that may wait for a thread; beyond, 503
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
