@@ -61,13 +61,14 @@ def main() -> int:
     parser.add_argument("--think", type=float, default=5.0, help="seconds, in the mean")
     parser.add_argument("--services", choices=("none", "redis"), default="none")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of the web, as deploy/ starts several")
+    parser.add_argument("--threads", type=int, default=2, help="of each process, as deploy/ sets it")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is needed: apt install wrk")
-    with light_market(asked.services, concurrency=1, processes=asked.processes, MOORAGE_UPLOADS_UNFINISHED="1000000", MOORAGE_UPLOAD_MB_EACH="100000") as market:
+    with light_market(asked.services, concurrency=1, processes=asked.processes, MOORAGE_WEB_THREADS=str(asked.threads), MOORAGE_UPLOADS_UNFINISHED="1000000", MOORAGE_UPLOAD_MB_EACH="100000") as market:
         found = _run(market, asked.clients, asked.seconds, asked.think)
     good = found["broken"] == found["refused"] == 0 and found["p95_ms"] <= 500 and found["p99_ms"] <= 1500 and found["grown"] < 0.1
-    print(json.dumps({"clients": asked.clients, "think_s": asked.think, "processes": asked.processes, "services": asked.services} | found | {"good": good}))
+    print(json.dumps({"clients": asked.clients, "think_s": asked.think, "processes": asked.processes, "threads": asked.threads, "services": asked.services} | found | {"good": good}))
     return 0 if good else 1
 
 
