@@ -2,12 +2,9 @@
 
 import os
 import threading
-import warnings
 
 import django
 
-# WhiteNoise's static files are read whole, and are small; downloads stream (marketplace/catalog/files.py).
-warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 django.setup(set_prefix=False)
 

@@ -10,7 +10,7 @@ import contextvars
 import re
 import secrets
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -139,9 +139,15 @@ class Handler(ASGIHandler):
         response._handler_class = self.__class__
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
+        if response.streaming and not response.is_async:  # static files, pictures, exports; what may be large streams by itself
+            response.streaming_content = _one(b"".join(response.streaming_content))
         if not response.streaming:
             response.close()  # says that the request is over, here, where its connections are
         return response
+
+
+async def _one(part: bytes) -> AsyncIterator[bytes]:
+    yield part
 
 
 async def _left(receive: Receive) -> None:

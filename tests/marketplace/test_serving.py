@@ -1,6 +1,7 @@
 """The ASGI door: threads that take turns, those who wait, those who have gone, and what is too much."""
 
 import asyncio
+import io
 import json
 import threading
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 from django.core import signals
 from django.db import connections
-from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import get_script_prefix, path
 from django.utils import translation
 
@@ -44,11 +45,16 @@ def stream(request):
     return answer
 
 
+def whole(request):
+    SEEN.append(threading.current_thread().name)
+    return FileResponse(io.BytesIO(b"x" * 200_000), content_type="text/plain")
+
+
 def broken(request):
     raise ValueError("as it happens")
 
 
-urlpatterns = [path("held/<name>", held), path("api/held", held), path("where", where), path("stream", stream), path("broken", broken), path("health/live", where)]
+urlpatterns = [path("held/<name>", held), path("api/held", held), path("where", where), path("stream", stream), path("broken", broken), path("whole", whole), path("health/live", where)]
 
 
 class Client:
@@ -160,6 +166,13 @@ def test_who_goes_in_the_middle_of_a_stream_ends_it_and_what_it_held_is_closed(d
         assert CLOSED.is_set() and client.status == 200
 
     asyncio.run(run())
+
+
+def test_a_file_comes_whole_and_without_another_thread(door, recwarn):
+    before = set(threading.enumerate())
+    client_status, body = asyncio.run(_one(door, "/whole"))
+    assert client_status == 200 and body == b"x" * 200_000 and SEEN[0].startswith("web") and not recwarn.list
+    assert {thread.name.split("_")[0] for thread in set(threading.enumerate()) - before} <= {"web", "asyncio"}
 
 
 def test_threads_are_used_again_and_requests_do_not_see_each_other(door):
