@@ -90,6 +90,7 @@ def _open(home: Path, n: int) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "marketplace.settings"
     os.environ.setdefault("MOORAGE_LOG_LEVEL", "ERROR")
     os.environ.setdefault("MOORAGE_CACHE_URL", "locmem://")
+    os.environ |= {"MOORAGE_RATE_SEARCHES": "1000000/min", "MOORAGE_MATCH_MB_HOUR": "1000000"}
     import django
 
     django.setup()

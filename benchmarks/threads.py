@@ -44,6 +44,7 @@ def _asked(threads: int) -> list[dict[str, Any]]:
 
 def _child() -> None:
     os.environ["MOORAGE_ALLOWED_HOSTS"] = "testserver"
+    os.environ |= {"MOORAGE_RATE_SEARCHES": "1000000/min", "MOORAGE_MATCH_MB_HOUR": "1000000"}
     market.open_market()
     from django.test import Client
 

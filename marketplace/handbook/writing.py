@@ -52,7 +52,7 @@ def rest() -> str:
              "401: not signed in. 403: not allowed, or gated. 404: not there, or not yours to see. 409: not in this state. 413: longer than this address takes. "
              "422: the input breaks a rule. 429 (too often) and 503 (more is asked of the market than it can answer, or something that it needs is away) carry `Retry-After`, 507 says that there is no room.", "",
              "## Limits", "",
-             "As a market comes; who runs one may set others. Searches with data: 60 a minute for each person, or each address where nobody is signed in, and without an account 20 MB of requirements an hour. Trials: 30 a minute. "
+             "As a market comes; who runs one may set others. Searches with data: 60 a minute for each address, 300 for each person who is signed in; without an account 20 MB of requirements an hour. Trials: 30 a minute. "
              "Jobs: 20 of one person that wait or run. A body: 33 MB; offers, jobs and the parts of uploads as much as their files may have. JSON: 500,000 commas, lists and objects, of which a list or an object counts ten.", ""]
     by_tag: dict[str, list[tuple[str, str, dict]]] = {}
     for path, verbs in schema["paths"].items():
