@@ -87,7 +87,8 @@ def draw(page: Any, url: str, held: dict[str, Any], name: str) -> bytes:
     page.wait_for_function("() => !document.querySelector('.htmx-request')")
     top, foot = page.locator(first).first.bounding_box(), page.locator(last).first.bounding_box()
     left, right = min(top["x"], foot["x"]), max(top["x"] + top["width"], foot["x"] + foot["width"])
-    clip = {"x": max(left - 12, 0), "y": max(top["y"] - 12, 0), "width": right - left + 24, "height": foot["y"] + foot["height"] - top["y"] + 24}
+    above = 2 if first.endswith("h1") else 12  # the way back stands close above a heading
+    clip = {"x": max(left - 12, 0), "y": max(top["y"] - above, 0), "width": right - left + 24, "height": foot["y"] + foot["height"] - top["y"] + above + 12}
     whole = Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip, animations="disabled"))).convert("RGB")
     if whole.width > WIDTH:
         whole = whole.resize((WIDTH, round(whole.height * WIDTH / whole.width)), Image.Resampling.LANCZOS)
