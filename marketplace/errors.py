@@ -37,16 +37,23 @@ def unable(request: HttpRequest, found: Failing) -> HttpResponse:
     return response
 
 
+def bare(path: str, status: int, said: dict[str, str]) -> HttpResponse:
+    """JSON under /api/, elsewhere a line of text: what can be said without asking the database who reads it."""
+    if path.startswith("/api/"):
+        return JsonResponse(said, status=status)
+    return HttpResponse("{message} {hint} ({request_id})".format(**said), status=status, content_type="text/plain; charset=utf-8")
+
+
 def _answer(request: HttpRequest, status: int, code: str, message: str, hint: str) -> HttpResponse:
     said = {"code": code, "message": message, "hint": hint, "request_id": getattr(request, "request_id", "")}
     if request.path.startswith("/api/"):
-        return JsonResponse(said, status=status)
+        return bare(request.path, status, said)
     try:
         body = render_to_string(f"errors/{status}.html", said, request=request)
     except TemplateDoesNotExist:
         body = f"{message} {hint} ({said['request_id']})"
     except DatabaseError:  # the page around the words asks the database who reads it
-        return HttpResponse(f"{message} {hint} ({said['request_id']})", status=status, content_type="text/plain; charset=utf-8")
+        return bare(request.path, status, said)
     return HttpResponse(body, status=status)
 
 

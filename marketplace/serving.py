@@ -19,10 +19,11 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.db import connections
-from django.http import FileResponse, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from marketplace.errors import bare
 from marketplace.failing import BUSY, Failing
 from marketplace.operations import metrics
 from marketplace.streaming import Arriving
@@ -42,7 +43,7 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, "web")
-        self._probes = ThreadPoolExecutor(1, "probe")  # an orchestrator must not take a busy process for a dead one
+        self._probes = ThreadPoolExecutor(2, "probe")  # an orchestrator must not take a busy process for a dead one
         self._held = 0  # requests that wait or are worked on
         for name in connections.settings:
             connections.settings[name] |= {"CONN_MAX_AGE": KEEP_S, "CONN_HEALTH_CHECKS": True}
@@ -66,7 +67,7 @@ class Handler(ASGIHandler):
             return
         if body is None:
             said = f"A request to this address may have {most >> 20} MB; this one has more."
-            await self.send_response(_refused(scope["path"], Failing(413, "body-too-large", said, "Send less, or in the parts that the address takes.", 0)), send)
+            await self.send_response(_refused(scope["path"], Failing(413, "body-too-large", said, "Send less; a model comes in parts by /api/v1/uploads, as the client and the upload page send them.", 0)), send)
             return
         await self._answer(scope, body, receive, send, self._probes if is_probe else self._threads)
 
@@ -166,13 +167,9 @@ def _most(path: str) -> int:
 
 
 def _refused(path: str, why: Failing) -> HttpResponse:
-    """No page: a page asks the database who reads it."""
     metrics.refused(why.code, why.status)
     request_id = secrets.token_hex(8)
-    if path.startswith("/api/"):
-        response: HttpResponse = JsonResponse({"code": why.code, "message": why.message, "hint": why.hint, "request_id": request_id}, status=why.status)
-    else:
-        response = HttpResponse(f"{why.message} {why.hint} ({request_id})", status=why.status, content_type="text/plain; charset=utf-8")
+    response = bare(path, why.status, {"code": why.code, "message": why.message, "hint": why.hint, "request_id": request_id})
     response["X-Request-ID"] = request_id
     if why.retry_after_s:
         response["Retry-After"] = str(why.retry_after_s)

@@ -243,8 +243,10 @@ def _outer(bench: recipes.Bench, board: Board, progress: Progress, tolerance: fl
 
 
 def summary(bench: recipes.Bench, board: Board, chosen: str, rule: str) -> dict[str, Any]:
-    """The evidence: leaderboard, best first, with the rule and what it can not tell."""
-    rows = sorted((row | {"chosen": row["method"] == chosen} for row in board.rows.values()), key=lambda row: row["loss"])
+    """The evidence: leaderboard, best score first, with the rule and what it can not tell."""
+    # By the number that people read. The loss, by which the choice goes, is a mean over single repeats: what an average of repeats does can stand elsewhere.
+    sign = -1 if bench.plan.classes else 1
+    rows = sorted((row | {"chosen": row["method"] == chosen} for row in board.rows.values()), key=lambda row: (sign * row["score"], row["loss"]))
     n, warnings = len(bench.y), []
     if n < 30:
         warnings.append(f"{n} labelled rows tell methods apart only roughly: mind the intervals.")

@@ -162,7 +162,6 @@ class SpaceIndex:
                 return Found.nothing()
             numbers = self._store.find_all(list(allowed)) if allowed is not None else None
             everything = numbers if numbers is not None else (self._store.alive() if len(self) <= 20_000 else None)
-        refused: set[int] = set()
         asked: dict[int, bool] = {}
 
         def may(proposed: np.ndarray) -> np.ndarray:
@@ -172,7 +171,6 @@ class SpaceIndex:
             keys = {self._store.key(n): n for n in unknown}
             accepted = set(accept(list(keys))) if keys else set()
             asked.update({number: key in accepted for key, number in keys.items()})
-            refused.update(n for n in unknown if not asked[n])
             return np.array([n for n in proposed.tolist() if asked[n]], dtype=np.int64)
 
         def oracle(residual: np.ndarray, most: int) -> np.ndarray:

@@ -30,6 +30,11 @@ def address_of(request: HttpRequest) -> str:
     return request.META.get("REMOTE_ADDR", "")[:45]
 
 
+def asker(request: HttpRequest) -> str:
+    """Whom a rate counts: the person who is signed in, else the address."""
+    return f"user-{request.user.pk}" if request.user.is_authenticated else f"address-{address_of(request)}"
+
+
 class Noted:
     """Middleware: `current()` says where the request comes from while it is answered."""
 

@@ -54,7 +54,7 @@ def insist(account: User, bringing: Mapping[str, int], *, field: str = "") -> No
     size = sum(n for digest, n in bringing.items() if digest not in held)
     if found.taken + size > found.limit:
         whose = f"{account.username} may" if account.is_organisation else "You may"
-        raise Refused("over-quota", f"{whose} keep {_size(found.limit)} in this market; {_size(found.taken)} are taken, and this brings {_size(size)} more.", status=507,
+        raise Refused("over-quota", f"{whose} keep {spelt(found.limit)} in this market; {spelt(found.taken)} are taken, and this brings {spelt(size)} more.", status=507,
                       hint="Cancel uploads that you do not need, or ask who runs this market for more room.", fields={field: "No room left for it."} if field else {})
 
 
@@ -78,5 +78,6 @@ def _digests(account: User) -> QuerySet:
     return first.union(*others)
 
 
-def _size(size: int) -> str:
+def spelt(size: int) -> str:
+    """Bytes in words: 1.20 GB, 0.03 MB."""
     return f"{size / GB:.2f} GB" if size >= GB // 10 or not size else f"{size / 2**20:.2f} MB"

@@ -1,6 +1,5 @@
 """What the page of a job shows beyond the row: stages, lanes, attempts in words, and the evidence as tables and pictures."""
 
-import math
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -74,12 +73,6 @@ def lanes(job: ReuseJob) -> list[dict[str, Any]]:
     } for member, lane in zip(members, held, strict=True)]
 
 
-def by_score(rows: list[dict], *, higher: bool) -> list[dict]:
-    """Best first by the number that is shown. Evidence keeps them by the loss that the choice goes by, a mean over single repeats, in which an average of repeats can stand elsewhere."""
-    known = [row for row in rows if isinstance(row.get("score"), int | float) and math.isfinite(row["score"])]
-    return sorted(known, key=lambda row: row["score"], reverse=higher) + [row for row in rows if row not in known]
-
-
 def evidence(job: ReuseJob) -> dict[str, Any]:
     """The evidence of a job that is done, drawn."""
     found = job.evidence
@@ -95,7 +88,7 @@ def evidence(job: ReuseJob) -> dict[str, Any]:
         "pairwise": pairwise(found.get("pairwise"), job),
         "reliability": plots.reliability(calibration.get("bins") or []),
         "few_sure": sum(row["rows"] for row in calibration.get("bins") or [] if row["rows"] < SURE_FROM),
-        "leaderboard": plots.leaderboard(by_score(found.get("leaderboard", []), higher=bool(found.get("higher_is_better")))),
+        "leaderboard": plots.leaderboard(found.get("leaderboard", [])),
     }
 
 

@@ -43,9 +43,7 @@ class TrialRate(SimpleRateThrottle):
     rate = f"{PER_MINUTE}/min"
 
     def get_cache_key(self, request: Any, view: Any) -> str:
-        user = request.user
-        who = f"user-{user.pk}" if user and user.is_authenticated else f"address-{origins.address_of(request)}"
-        return self.cache_format % {"scope": self.scope, "ident": who}
+        return self.cache_format % {"scope": self.scope, "ident": origins.asker(request)}
 
 
 def visitor(request: HttpRequest, *, make: bool = False) -> str:

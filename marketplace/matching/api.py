@@ -35,9 +35,9 @@ class MatchList(APIView):
     @extend_schema(request=MatchRequest, responses={201: MatchAnswer}, tags=["matches"])
     def post(self, request: Request) -> Response:
         """Find what fits a requirement: ranked singles and the best mixture."""
+        pacing.insist(request, size=int(request.META.get("CONTENT_LENGTH") or 0))  # before a byte is parsed
         asked = MatchRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        pacing.insist(request, size=int(request.META.get("CONTENT_LENGTH") or 0))
         row = services.match(user=request.user, **asked.validated_data)
         return Response(MatchAnswer(row).data, status=status.HTTP_201_CREATED, headers={"Location": row.get_absolute_url()})
 

@@ -33,7 +33,7 @@ class SearchRate(SimpleRateThrottle):
         return settings.RATE_SEARCHES
 
     def get_cache_key(self, request: HttpRequest | Request, view: object) -> str:
-        return f"searches-{_who(request)}"
+        return f"searches-{origins.asker(request)}"
 
 
 def insist(request: HttpRequest | Request, *, size: int = 0) -> None:
@@ -43,7 +43,7 @@ def insist(request: HttpRequest | Request, *, size: int = 0) -> None:
         rate.num_requests *= SIGNED_IN
     if not rate.allow_request(request, None):
         wait = max(1, ceil(rate.wait() or 1))
-        raise Refused("too-many-searches", f"At most {rate.num_requests} searches a minute.", hint=f"Wait {wait} seconds, then search again.", status=429, retry_after=wait)
+        raise Refused("too-many-searches", f"At most {rate.num_requests} searches a minute; this is one more.", hint=f"Wait {wait} seconds, then search again.", status=429, retry_after=wait)
     if size and request.user.is_authenticated:
         _insist_on_room(request.user, size)
     elif size:
@@ -53,8 +53,8 @@ def insist(request: HttpRequest | Request, *, size: int = 0) -> None:
 def _insist_on_bytes(address: str, size: int) -> None:
     """What nobody signed in for is kept for months, and in nobody's room."""
     key, most = f"searched-{address}", settings.SEARCHED_BYTES_HOUR
-    if caches["process"].get(key, 0) + size > most:
-        raise Refused("too-much-searched", f"Without an account, requirements of {most >> 20} MB within an hour are taken.", hint="Sign in, wait an hour, or describe your data with fewer points.",
+    if (taken := caches["process"].get(key, 0)) + size > most:
+        raise Refused("too-much-searched", f"Without an account, requirements of {quota.spelt(most)} within an hour are taken; {quota.spelt(taken)} were, and this brings {quota.spelt(size)} more.", hint="Sign in, wait an hour, or describe your data with fewer points.",
                       status=429, retry_after=HOUR_S)
     _add(key, size, HOUR_S)
 
@@ -67,7 +67,7 @@ def _insist_on_room(account: User, size: int) -> None:
         taken = quota.room(account).taken
         _add(key, taken, MINUTE_S)
     if taken + size > BEYOND * limit:
-        raise Refused("over-quota", "Your room in this market is full, and your searches are kept in it too.", hint="Ask who runs this market for more room, or search without signing in.", status=507)
+        raise Refused("over-quota", f"You may keep {quota.spelt(limit)} in this market, and search until a tenth beyond; {quota.spelt(taken)} are taken, and this brings {quota.spelt(size)} more.", hint="Ask who runs this market for more room, or search without signing in.", status=507)
     _add(key, size, MINUTE_S)
 
 
@@ -76,7 +76,3 @@ def _add(key: str, size: int, seconds: int) -> None:
     caches["process"].add(key, 0, seconds)
     with suppress(ValueError):  # it has just been forgotten
         caches["process"].incr(key, size)
-
-
-def _who(request: HttpRequest | Request) -> str:
-    return f"user-{request.user.pk}" if request.user.is_authenticated else f"address-{origins.address_of(request)}"

@@ -50,9 +50,9 @@ def judged(found):
 def test_it_chooses_by_the_table_it_shows(outcome, unseen):
     board = outcome.evidence["leaderboard"]
     assert {"ensemble/best-single", "ensemble/routed", "scratch", "finetune/wise-ft"} <= {row["method"] for row in board}
-    assert [row["loss"] for row in board] == sorted(row["loss"] for row in board) and sum(row["chosen"] for row in board) == 1
+    assert [row["score"] for row in board] == sorted((row["score"] for row in board), reverse=True) and sum(row["chosen"] for row in board) == 1
     chosen = next(row for row in board if row["chosen"])
-    assert outcome.lineage["method"] == chosen["method"] and chosen["loss"] <= board[0]["loss"] * 1.5
+    assert outcome.lineage["method"] == chosen["method"] and chosen["loss"] <= min(row["loss"] for row in board) * 1.5
     assert all(row["low"] <= row["score"] <= row["high"] for row in board)
     assert "cross-validation" in outcome.evidence["rule"] and outcome.evidence["rows"] == 60
     if chosen["method"] == "blend":

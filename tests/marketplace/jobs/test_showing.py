@@ -118,9 +118,3 @@ def test_the_list_is_narrowed_by_state_target_and_words(job, bob):
     assert listing.choices(ReuseJob.objects.all()) == {"state": [("done", 1), ("queued", 1)], "target": [("kind", 1), ("price", 1)]}
     other.evidence = {"metric": "rmse", "leaderboard": [{"chosen": True, "score": 2.0, "low": 1.0, "high": 3.0}], "nested": None}
     assert listing.score(other) == {"metric": "rmse", "score": 2.0, "low": 1.0, "high": 3.0} and listing.score(job) is None
-
-
-def test_the_board_is_in_the_order_of_the_numbers_that_it_shows():
-    rows = [{"method": name, "score": score} for name, score in (("a", 540.7), ("blend", 707.1), ("c", 668.7), ("d", None), ("e", float("nan")), ("f", 540.7))]
-    assert [row["method"] for row in showing.by_score(rows, higher=False)] == ["a", "f", "c", "blend", "d", "e"]
-    assert [row["method"] for row in showing.by_score(rows, higher=True)] == ["blend", "c", "a", "f", "d", "e"]
