@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import exceptions, parsers
 
+from marketplace.errors import Refused
 from specs import SpecError, strict_json
 
 
@@ -18,4 +19,6 @@ class StrictJson(parsers.BaseParser):
         try:
             return strict_json.loads(stream.read(most + 1), most=most, what="The body", parts=strict_json.MAX_PARTS)
         except SpecError as error:
-            raise exceptions.ParseError(error.message) from None
+            if error.code == "not-json":
+                raise exceptions.ParseError(error.message) from None
+            raise Refused(error.code, error.message, hint=error.hint or "Send less.", status=413) from None

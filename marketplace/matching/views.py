@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods
-from django_htmx.http import push_url
+from django_htmx.http import push_url, reswap, retarget
 
 import specs
 import storage
@@ -41,7 +41,7 @@ def match(request: HttpRequest) -> HttpResponse:
         "examples": _examples(request.user),
         "recent": Match.objects.filter(owner=request.user)[:5] if request.user.is_authenticated else [],
     }
-    return _paced(render(request, "matching/match.html", context, status=422 if wrong else 200), refusal)
+    return _with_status(request, render(request, "matching/match.html", context, status=422 if wrong else 200), refusal)
 
 
 @require_GET
@@ -66,7 +66,7 @@ def match_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "methods": _methods(),
         "kept_until": pruning.kept_until(found),
     }
-    return _paced(render(request, "matching/match_detail.html", context, status=422 if refusal else 200), refusal)
+    return _with_status(request, render(request, "matching/match_detail.html", context), refusal)
 
 
 @require_GET
@@ -75,7 +75,9 @@ def match_mixture(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _match(pk)
     asked, refusal = _asked(request, found)
     if refusal is not None:
-        return _paced(render(request, "components/_refusal.html", {"refusal": refusal}, status=422), refusal)
+        # Above what stands there: the choices made so far stay.
+        answer = _with_status(request, render(request, "components/_refusal.html", {"refusal": refusal}), refusal)
+        return reswap(retarget(answer, "#mixture-said"), "innerHTML")
     if not request.htmx:
         return redirect(found.get_absolute_url() + asked.query())
     context = answers.mixed(found, request.user, asked)
@@ -84,10 +86,13 @@ def match_mixture(request: HttpRequest, pk: UUID) -> HttpResponse:
     return push_url(answer, found.get_absolute_url() + asked.query())
 
 
-def _paced(response: HttpResponse, refusal: Exception | None) -> HttpResponse:
-    """With the status of a refusal that says to come again later."""
-    if getattr(refusal, "status", 0) == 429:
-        response.status_code, response["Retry-After"] = 429, str(refusal.retry_after)
+def _with_status(request: HttpRequest, response: HttpResponse, refusal: Exception | None) -> HttpResponse:
+    """With the status that a refusal asks for: 429 and when to come again, else 422; none for htmx, which puts no other answer than 200 into the page."""
+    if refusal is None or request.htmx:
+        return response
+    response.status_code = 429 if getattr(refusal, "status", 0) == 429 else 422
+    if response.status_code == 429:
+        response["Retry-After"] = str(refusal.retry_after)
     return response
 
 

@@ -68,7 +68,12 @@ def test_other_filters_and_other_members_are_searches_and_reading_an_answer_is_n
     assert [client.get(f"{address}?{asked}").status_code for asked in ("format=skops", f"without={member}", "top=5")] == [200] * 3
     late = client.get(f"{address}?top=20")
     assert late.status_code == 429 and late["Retry-After"] and row.result["singles"][1]["reference"] in late.content.decode()
-    assert client.get(f"{address}mixture/?without={member}", HTTP_HX_REQUEST="true").status_code == 429
+    assert client.get(f"{address}mixture/?without={member}").status_code == 429
+    part = client.get(f"{address}mixture/?without={member}", HTTP_HX_REQUEST="true")  # htmx would leave another status out of the page, and the click without an answer
+    said = part.content.decode()
+    assert part.status_code == 200 and "too-many-searches" in said and part["HX-Retarget"] == "#mixture-said" and "HX-Push-Url" not in part
+    assert 'id="mixture-said"' in client.get(address).content.decode()
+    assert "This address could not be followed" not in client.get(f"{address}?top=20").content.decode()
     assert client.get(address).status_code == 200
 
 
